@@ -170,7 +170,8 @@ SPC_API enum spc_status spc_array_write(const char *path, const struct spc_array
  * records of `num_fields` values of `type` (SPC_DTYPE_F32 or SPC_DTYPE_F16, little endian), such
  * as KITTI's and nuScenes' `.bin`; a length that is no multiple of a record is refused.
  * For array files `num_fields` and `type` may be 0; where given, they must agree.
- * An empty file is a valid cloud of zero points. Errors as for spc_array_read().
+ * An empty raw file is a valid cloud of zero points. Errors as for spc_array_read(), and
+ * SPC_ERR_ARGUMENT.
  * Thread-safety: any thread. */
 SPC_API enum spc_status spc_points_read(const char *path, int num_fields, enum spc_dtype type,
                                         struct spc_array *points, struct spc_error *err);
