@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Arrays: limits, ownership, and the choice of a file format. */
 #include "base/error.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "formats/formats.h"
 

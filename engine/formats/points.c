@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Point clouds from array files and from raw records, as float32 [N][F]. */
 #include "base/error.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "formats/formats.h"
 

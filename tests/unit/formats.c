@@ -268,7 +268,7 @@ TEST(write_refused)
     CHECK_INT(spc_array_write(in_folder("a.txt"), &array, &err), SPC_ERR_UNSUPPORTED);
     CHECK_TEXT(err.message, ".tensor or .npy");
     CHECK_INT(spc_array_write(in_folder("no/a.npy"), &array, &err), SPC_ERR_IO);
-    CHECK_TEXT(err.message, "no/a.npy: cannot write: No such file");
+    CHECK_TEXT(err.message, "no/a.npy: cannot be written: No such file");
     array.size = 8;
     CHECK_INT(spc_array_write(in_folder("a.npy"), &array, &err), SPC_ERR_ARGUMENT);
     CHECK_TEXT(err.message, "make 4 bytes, the array has 8");
@@ -293,7 +293,7 @@ TEST(read_refused)
     FILE *file;
 
     CHECK_INT(spc_array_read(in_folder("none.npy"), &array, &err), SPC_ERR_IO);
-    CHECK_TEXT(err.message, "none.npy: cannot open: No such file");
+    CHECK_TEXT(err.message, "none.npy: cannot be opened: No such file");
     CHECK_INT(spc_array_read(folder, &array, &err), SPC_ERR_IO);
     CHECK_TEXT(err.message, "is a folder");
     CHECK_INT(spc_array_read(NULL, &array, &err), SPC_ERR_ARGUMENT);
@@ -302,7 +302,7 @@ TEST(read_refused)
     REQUIRE(!ftruncate(fileno(file), ((off_t)4 << 30) + 1)); /* sparse: costs no disk */
     fclose(file);
     CHECK_INT(spc_array_read(in_folder("huge.npy"), &array, &err), SPC_ERR_UNSUPPORTED);
-    CHECK_TEXT(err.message, "more than the limit");
+    CHECK_TEXT(err.message, "larger than the limit");
     unlink(in_folder("huge.npy"));
 }
 
