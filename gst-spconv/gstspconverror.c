@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* Errors: see the header. */
+#include "gstspconverror.h"
+
+gboolean gst_spconv_fail(GError **error, const gchar *format, ...)
+{
+    va_list args;
+
+    if (error) {
+        va_start(args, format);
+        *error = g_error_new_valist(GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, format, args);
+        va_end(args);
+    }
+    return FALSE;
+}
+
+void gst_spconv_post_error(GstElement *element, const struct spc_error *error)
+{
+    static const struct {
+        gboolean resource; /* else library */
+        gint code;
+    } codes[] = {
+        [SPC_ERR_ARGUMENT] = {TRUE, GST_RESOURCE_ERROR_SETTINGS},
+        [SPC_ERR_MEMORY] = {TRUE, GST_RESOURCE_ERROR_NO_SPACE_LEFT},
+        [SPC_ERR_IO] = {TRUE, GST_RESOURCE_ERROR_OPEN_READ},
+        [SPC_ERR_FORMAT] = {TRUE, GST_RESOURCE_ERROR_READ},
+        [SPC_ERR_MODEL] = {TRUE, GST_RESOURCE_ERROR_READ},
+        [SPC_ERR_UNSUPPORTED] = {TRUE, GST_RESOURCE_ERROR_SETTINGS},
+        [SPC_ERR_CAPACITY] = {TRUE, GST_RESOURCE_ERROR_NO_SPACE_LEFT},
+        [SPC_ERR_BACKEND] = {TRUE, GST_RESOURCE_ERROR_NOT_FOUND},
+        [SPC_ERR_DEVICE] = {FALSE, GST_LIBRARY_ERROR_FAILED},
+    };
+    enum spc_status status = error->status;
+
+    if (status == SPC_ERR_INPUT)
+        gst_element_message_full(element, GST_MESSAGE_ERROR, GST_STREAM_ERROR,
+                                 GST_STREAM_ERROR_FORMAT, g_strdup(error->message), NULL, __FILE__,
+                                 GST_FUNCTION, __LINE__);
+    else
+        gst_element_message_full(element, GST_MESSAGE_ERROR,
+                                 codes[status].resource ? GST_RESOURCE_ERROR : GST_LIBRARY_ERROR,
+                                 codes[status].code, g_strdup(error->message), NULL, __FILE__,
+                                 GST_FUNCTION, __LINE__);
+}

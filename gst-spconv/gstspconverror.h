@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* Failing with a message, and the engine's failures as GStreamer's. */
+#ifndef GST_SPCONV_ERROR_H
+#define GST_SPCONV_ERROR_H
+
+#include <gst/gst.h>
+#include <spc/spc.h>
+
+G_BEGIN_DECLS
+
+/* Sets a GST_STREAM_ERROR_FORMAT error and returns FALSE: `return gst_spconv_fail(error, ...);` */
+gboolean gst_spconv_fail(GError **error, const gchar *format, ...) G_GNUC_PRINTF(2, 3);
+
+/* Posts an error message on the bus: the status chooses the domain and code. */
+void gst_spconv_post_error(GstElement *element, const struct spc_error *error);
+
+G_END_DECLS
+
+#endif
