@@ -17,12 +17,13 @@
 struct spc__pairs {
     int offsets;         /* kernel offsets K */
     int64_t max_rows;    /* most output rows */
+    int64_t max_windows;
     int window;          /* output rows of a window, of this frame */
     int64_t num_windows; /* of this frame */
     int64_t num_pairs;   /* of this frame */
     /* Pairs of (window w, offset k): [start[w * (K + 1) + k], start[w * (K + 1) + k + 1]).
-     * Windows may leave gaps between one another. */
-    int64_t *start;      /* [max windows * (K + 1)] */
+     * Windows may leave gaps between one another. int64: pairs can be more than 2^31. */
+    int64_t *start;      /* [max_windows * (K + 1)] */
     int32_t *in;         /* input row */
     uint16_t *out;       /* output row - w * window */
 };

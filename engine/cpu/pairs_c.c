@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* The reference for pairs: for every output row and kernel offset, one lookup. */
+#include "cpu/pairs_build.h"
+
+/* Coordinate on the input side that meets output coordinate o at kernel offset k, or -1. */
+static int32_t source(const struct spc__geometry *g, int axis, int32_t o, int32_t k)
+{
+    int32_t t;
+
+    if (g->subm)
+        return o + (k - g->kernel[axis] / 2) * g->dilation[axis];
+    if (!g->inverse)
+        return o * g->stride[axis] + k * g->dilation[axis] - g->padding[axis];
+    t = o + g->padding[axis] - k * g->dilation[axis];
+    return t < 0 || t % g->stride[axis] ? -1 : t / g->stride[axis];
+}
+
+static int32_t find(const struct spc__pairs_job *job, const int32_t *coords, int k)
+{
+    const struct spc__geometry *g = job->geometry;
+    int32_t kx = k % g->kernel[2];
+    int32_t ky = k / g->kernel[2] % g->kernel[1];
+    int32_t kz = k / g->kernel[2] / g->kernel[1];
+
+    return spc__sites_row(job->in, source(g, 0, coords[0], kz), source(g, 1, coords[1], ky),
+                          source(g, 2, coords[2], kx));
+}
+
+static int64_t window_end(const struct spc__pairs_job *job, int64_t window)
+{
+    int64_t end = (window + 1) * job->pairs->window;
+
+    return end < job->out->count ? end : job->out->count;
+}
+
+static void count(const struct spc__pairs_job *job, int64_t window, int64_t *counts)
+{
+    int64_t first = window * job->pairs->window, end = window_end(job, window);
+
+    for (int k = 0; k < job->pairs->offsets; k++)
+        for (int64_t row = first; row < end; row++)
+            counts[k] += find(job, job->out->coords + 3 * row, k) >= 0;
+}
+
+static void write(const struct spc__pairs_job *job, int64_t window, int64_t *places)
+{
+    int64_t first = window * job->pairs->window, end = window_end(job, window);
+
+    for (int k = 0; k < job->pairs->offsets; k++) {
+        for (int64_t row = first; row < end; row++) {
+            int32_t in = find(job, job->out->coords + 3 * row, k);
+
+            if (in < 0)
+                continue;
+            job->pairs->in[places[k]] = in;
+            job->pairs->out[places[k]++] = (uint16_t)(row - first);
+        }
+    }
+}
+
+void spc__pairs_build_c(struct spc__pairs *pairs, const struct spc__geometry *geometry,
+                        const struct spc__sites *in, const struct spc__sites *out, int window,
+                        struct spc__pool *pool)
+{
+    struct spc__pairs_job job = {pairs, geometry, in, out, count, write};
+
+    spc__pairs_run(&job, window, pool);
+}
