@@ -89,7 +89,8 @@ static bool take_dim(struct cursor *c, int64_t *dim)
     start = c->at;
     *dim = 0;
     for (; c->at < c->end && *c->at >= '0' && *c->at <= '9'; c->at++)
-        if (__builtin_mul_overflow(*dim, 10, dim) || __builtin_add_overflow(*dim, *c->at - '0', dim))
+        if (__builtin_mul_overflow(*dim, 10, dim) ||
+            __builtin_add_overflow(*dim, *c->at - '0', dim))
             return false;
     if (negative)
         *dim = -*dim;
@@ -187,8 +188,8 @@ static enum spc_status find_type(const struct header *h, enum spc_dtype *dtype,
                          "big-endian values ('%s') are not supported; save little-endian ones",
                          h->descr);
     return spc__fail(err, SPC_ERR_UNSUPPORTED,
-                     "element type '%s' is not supported; use float32, float16, int8, uint8, int32, "
-                     "uint32, int64 or uint64",
+                     "element type '%s' is not supported; use float32, float16, int8, uint8, "
+                     "int32, uint32, int64 or uint64",
                      h->descr);
 }
 

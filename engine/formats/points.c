@@ -50,8 +50,9 @@ static enum spc_status check_array(const struct spc_array *array, int num_fields
                          "values of type %s; points are float32 or float16",
                          spc_dtype_name(array->dtype));
     if (array->dims[1] < 1 || array->dims[1] > SPC_MAX_POINT_FIELDS)
-        return spc__fail(err, SPC_ERR_UNSUPPORTED, "%" PRId64 " fields a point; 1 to %d are possible",
-                         array->dims[1], SPC_MAX_POINT_FIELDS);
+        return spc__fail(err, SPC_ERR_UNSUPPORTED,
+                         "%" PRId64 " fields a point; 1 to %d are possible", array->dims[1],
+                         SPC_MAX_POINT_FIELDS);
     if (num_fields && array->dims[1] != num_fields)
         return spc__fail(err, SPC_ERR_FORMAT, "%" PRId64 " fields a point, %d are expected",
                          array->dims[1], num_fields);

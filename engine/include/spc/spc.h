@@ -475,7 +475,7 @@ struct spc_voxelizer_options {
     int num_features;             /* fields averaged; default 5 */
     int32_t max_points_per_voxel; /* mean of the first so many in point order; 0: of all */
     int64_t max_voxels;           /* bound; default 200000 */
-    int32_t grid_extra_z;         /* cells added to the grid's z beyond the range (CenterPoint: 1) */
+    int32_t grid_extra_z;         /* cells added to the grid's z above the range (CenterPoint: 1) */
     enum spc_index_order index_order;
     enum spc_dtype feature_type;  /* of the result: F32 (default) or F16 */
 };
