@@ -20,6 +20,7 @@
 #define SPC__MAX_KERNEL 15            /* extent of one kernel axis */
 #define SPC__MAX_CHANNELS 4096
 #define SPC__MAX_SITES ((int64_t)1 << 27)
+#define SPC__MAX_DENSE (((int64_t)1 << 31) - 1) /* elements of a dense value */
 #define SPC__DEFAULT_BOUND 200000
 
 /* A set of active sites: one resolution of the network. Level 0 is the input. */
@@ -53,11 +54,14 @@ enum spc__value_kind {
 struct spc__value {
     char *name;
     enum spc__value_kind kind;
-    int32_t channels; /* SPARSE */
+    int32_t channels; /* SPARSE: columns; DENSE: of the sparse value that was scattered */
     int level;        /* SPARSE: its sites; DENSE: the level it was scattered from */
     int rank;         /* DENSE */
     int64_t dims[SPC_MAX_RANK];
-    enum spc_layout layout; /* DENSE; other than LINEAR only directly behind ScatterDense */
+    enum spc_layout layout; /* DENSE; Reshape, Add and activations keep it */
+    /* DENSE: the axes c, z, y, x (0 to 3) of more than one cell, as they run in memory, outermost
+     * first; num_axes is -1 where memory is no order of whole axes. See axes.h. */
+    int axes[4], num_axes;
     float amax;             /* int8: range when stored as int8; 0 where the file gives none */
 };
 
