@@ -11,6 +11,7 @@
 #ifndef SPC_GRAPH_GRAPH_H
 #define SPC_GRAPH_GRAPH_H
 
+#include "base/act.h"
 #include "base/log.h"
 
 #include <spc/spc.h>
@@ -65,13 +66,6 @@ struct spc__value {
     float amax;             /* int8: range when stored as int8; 0 where the file gives none */
 };
 
-enum spc__act {
-    SPC__ACT_NONE,
-    SPC__ACT_RELU,
-    SPC__ACT_LEAKY_RELU, /* slope in act_slope */
-    SPC__ACT_SIGMOID,
-};
-
 enum spc__op {
     SPC__OP_CONV,      /* in[0] sparse; bias, then residual, then activation */
     SPC__OP_ADD,       /* in[0] + in[1], sparse on one level or dense of one shape; activation */
@@ -93,7 +87,7 @@ struct spc__node {
     int in[2];      /* values; -1 where unused */
     int out;        /* value */
     enum spc__act act;
-    float act_slope;
+    float act_slope; /* LEAKY_RELU */
 
     /* CONV */
     int rulebook;
