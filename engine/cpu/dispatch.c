@@ -6,6 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__x86_64__)
+#include "cpu/x86/kernels_x86.h"
+
+#include <cpuid.h>
+#endif
+
 static const struct spc__kernels kernels_c = {
     .isa = "c",
     .conv = spc__conv_c,
@@ -23,12 +29,58 @@ static bool always(void)
     return true;
 }
 
+#if defined(__x86_64__)
+static const struct spc__kernels kernels_avx2 = {
+    .isa = "avx2",
+    .conv = spc__conv_avx2,
+    .finish_f32 = spc__finish_f32_avx2,
+    .finish_f16 = spc__finish_f16_avx2,
+    .add_f32 = spc__add_f32_avx2,
+    .add_f16 = spc__add_f16_avx2,
+    .widen = spc__widen_avx2,
+    .narrow = spc__narrow_avx2,
+    .scatter = spc__scatter_c,
+};
+
+static const struct spc__kernels kernels_avx512 = {
+    .isa = "avx512",
+    .conv = spc__conv_avx512,
+    .finish_f32 = spc__finish_f32_avx2,
+    .finish_f16 = spc__finish_f16_avx2,
+    .add_f32 = spc__add_f32_avx2,
+    .add_f16 = spc__add_f16_avx2,
+    .widen = spc__widen_avx2,
+    .narrow = spc__narrow_avx2,
+    .scatter = spc__scatter_c,
+};
+
+static bool has_avx2(void)
+{
+    unsigned a, b, c, d;
+
+    /* The builtin also asks whether the system saves the registers; not every compiler's knows
+     * of F16C. */
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+           __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+
+static bool has_avx512(void)
+{
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+#endif
+
 /* Slowest first; "auto" takes the last that the machine has. */
 static const struct {
     const struct spc__kernels *kernels;
     bool (*usable)(void);
 } tables[] = {
     {&kernels_c, always},
+#if defined(__x86_64__)
+    {&kernels_avx2, has_avx2},
+    {&kernels_avx512, has_avx512},
+#endif
 };
 
 static const int num_tables = sizeof(tables) / sizeof(tables[0]);
