@@ -27,7 +27,8 @@ int spc__cpu_window(int64_t rows, int panels, int threads)
 {
     int64_t most = SPC__WINDOW_FLOATS / (panels * SPC__PANEL), windows, window;
 
-    most = most < SPC__MIN_WINDOW ? SPC__MIN_WINDOW : most > SPC__MAX_WINDOW ? SPC__MAX_WINDOW : most;
+    most = most < SPC__MAX_WINDOW ? most : SPC__MAX_WINDOW;
+    most = most > SPC__MIN_WINDOW ? most : SPC__MIN_WINDOW;
     /* As many windows for every thread. */
     windows = (rows + most - 1) / most;
     windows = (windows + threads - 1) / threads * threads;

@@ -60,8 +60,21 @@ static inline __attribute__((always_inline)) void tile(const struct tile *t, int
     case r:                                                                                        \
         tile(t, first, r, p);                                                                      \
         break
-#define CASES_6(p) CASE(1, p); CASE(2, p); CASE(3, p); CASE(4, p); CASE(5, p); CASE(6, p)
-#define CASES_12(p) CASES_6(p); CASE(7, p); CASE(8, p); CASE(9, p); CASE(10, p); CASE(11, p); CASE(12, p)
+#define CASES_6(p)                                                                                 \
+    CASE(1, p);                                                                                    \
+    CASE(2, p);                                                                                    \
+    CASE(3, p);                                                                                    \
+    CASE(4, p);                                                                                    \
+    CASE(5, p);                                                                                    \
+    CASE(6, p)
+#define CASES_12(p)                                                                                \
+    CASES_6(p);                                                                                    \
+    CASE(7, p);                                                                                    \
+    CASE(8, p);                                                                                    \
+    CASE(9, p);                                                                                    \
+    CASE(10, p);                                                                                   \
+    CASE(11, p);                                                                                   \
+    CASE(12, p)
 
 /* All pairs against `panels` panels, in tiles of at most `most` rows that are as even as can be. */
 #define SWEEP(name, panels, most, cases)                                                           \
@@ -83,9 +96,8 @@ SWEEP(sweep_4, 4, 6, CASES_6)
 SWEEP(sweep_2, 2, 12, CASES_12)
 SWEEP(sweep_1, 1, 12, CASES_12)
 
-#ifndef WIDE_CIN
+/* Most input channels for which four panels stay in L1. */
 #define WIDE_CIN 128
-#endif
 
 void spc__conv_avx512(const float *in, const int32_t *in_rows, const uint16_t *out_rows,
                       int64_t pairs, const float *weights, int cin, int panels, float *acc)
