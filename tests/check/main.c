@@ -8,10 +8,12 @@
 #include <string.h>
 #include <time.h>
 
-extern const struct check_case check_index[];
+extern const struct check_case check_conv[], check_index[], check_rows[];
 
 static const struct check_suite suites[] = {
     {"index", check_index},
+    {"conv", check_conv},
+    {"rows", check_rows},
     {NULL, NULL},
 };
 
