@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* Two things that printf cannot write as JSON. */
+#ifndef SPC_TOOLS_JSON_H
+#define SPC_TOOLS_JSON_H
+
+#include <stdio.h>
+
+/* A quoted string, escaped. */
+void json_string(FILE *file, const char *text);
+/* A number; null where JSON has none (NaN, infinity). */
+void json_number(FILE *file, double value);
+
+#endif
