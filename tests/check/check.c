@@ -230,8 +230,8 @@ void check_bench(struct check *check, const char *label, double items, const cha
     double ns = median_ns(fn, context, &samples);
 
     if (check->options->json) {
-        printf("%s\n  {\"suite\": \"%s\", \"case\": \"%s\", \"label\": \"%s\", \"median_ns\": %.1f, "
-               "\"items\": %.0f, \"item\": \"%s\", \"samples\": %d}",
+        printf("%s\n  {\"suite\": \"%s\", \"case\": \"%s\", \"label\": \"%s\", "
+               "\"median_ns\": %.1f, \"items\": %.0f, \"item\": \"%s\", \"samples\": %d}",
                check->first_json ? "" : ",", check->suite, check->name, label, ns, items, item,
                samples);
         check->first_json = false;

@@ -44,9 +44,9 @@ float check_float(struct check *check, float low, float high);
 /* Finite, but of every kind: zeros of both signs, subnormals, tiny, huge, ordinary. */
 float check_odd_float(struct check *check);
 
-/* `size` bytes at a multiple of 64, poisoned, with guard zones before and behind. Exits where
- * memory is short. Guards are verified, and the memory released, at the end of the case or by
- * check_release(). Any `size`, also one that is no multiple of 64: the guard starts right behind. */
+/* `size` bytes at a multiple of 64, poisoned, with guard zones right before and behind. Exits
+ * where memory is short. Guards are verified, and the memory released, at the end of the case or
+ * by check_release(). */
 void *check_alloc(struct check *check, size_t size);
 /* Poisons a block of check_alloc() again. */
 void check_poison(struct check *check, void *block);

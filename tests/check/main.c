@@ -8,17 +8,19 @@
 #include <string.h>
 #include <time.h>
 
-extern const struct check_case check_conv[], check_index[], check_rows[];
+extern const struct check_case check_conv[], check_index[], check_rows[], check_voxel[];
 
 static const struct check_suite suites[] = {
     {"index", check_index},
+    {"voxel", check_voxel},
     {"conv", check_conv},
     {"rows", check_rows},
     {NULL, NULL},
 };
 
 static const char usage[] =
-    "usage: spc-check [--test | --bench | --list] [--filter TEXT] [--isa NAME] [--seed N] [--json]\n"
+    "usage: spc-check [--test | --bench | --list] [--filter TEXT] [--isa NAME] [--seed N]\n"
+    "                 [--json]\n"
     "\n"
     "Compares every fast kernel with its plain reference on random and odd inputs (--test, the\n"
     "default), or measures both (--bench).\n"

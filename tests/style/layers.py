@@ -18,7 +18,7 @@ QUOTED = [
     (r"engine/graph/", r"(base|graph)/"),
     (r"engine/onnx/", r"(base|graph|onnx)/|onnx\.pb-c\.h$"),
     (r"engine/formats/", r"(base|formats)/"),
-    (r"engine/voxel/", r"(base|voxel)/|cpu/sites\.h$"),
+    (r"engine/voxel/", r"(base|voxel)/|cpu/(sites|columns)\.h$"),
     # Kernels: no allocation, logging, threads or graph.
     (r"engine/cpu/((x86|arm)/.*|(conv|dense|rows|convert|act)[a-z0-9_]*_c)\.[ch]$",
      r"base/(half|act)\.h$|cpu/([a-z0-9_]*kernels[a-z0-9_]*|activate|x86/.*|arm/.*)\.(h|inc)$"),

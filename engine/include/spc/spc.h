@@ -499,10 +499,11 @@ struct spc_voxelizer_result {
     int64_t points_over;    /* beyond max_points_per_voxel */
 };
 
-/* Points to voxels: cell = floor((p - minimum) / size), computed in float32 as a product with the
- * reciprocal of size; a voxel's features are the means of its points' fields, summed in point
- * order in float32. Rows come in site order (see spc_output). `features` has room for
- * [max_voxels][num_features] of feature_type, `indices` for [max_voxels][4].
+/* Points to voxels: cell = floor((p - minimum) / size), computed in float32, as training code
+ * does; where that comes out at the grid's end for a point below the maximum, the last cell takes
+ * it. A voxel's features are the means of its points' fields, summed in point order in float32.
+ * Rows come in site order (see spc_output). `features` has room for [max_voxels][num_features] of
+ * feature_type, `indices` for [max_voxels][4].
  * Zero points, or none in range, give zero voxels.
  * Errors: SPC_ERR_CAPACITY (says how many voxels there are; nothing is written),
  * SPC_ERR_ARGUMENT, SPC_ERR_MEMORY. Allocates only for a cloud larger than any before. */
