@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+#include "graph/rewrite.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum spc_status spc__graph_merge(struct spc__graph *graph, struct spc__use *uses, int into,
+                                 int node, struct spc_error *err)
+{
+    struct spc__node *kept = &graph->nodes[into], *gone = &graph->nodes[node];
+    size_t length = strlen(kept->name) + strlen(gone->name) + 2;
+    char *name = spc__alloc(length, 1);
+
+    if (!name)
+        return spc__fail_memory(err, length, "a node's name");
+    snprintf(name, length, "%s+%s", kept->name, gone->name);
+    free(kept->name);
+    kept->name = name;
+    uses[kept->out].maker = -1;
+    uses[kept->out].readers = 0;
+    uses[gone->out].maker = into;
+    kept->out = gone->out;
+    gone->out = -1;
+    return SPC_OK;
+}
