@@ -35,6 +35,12 @@ static void bind(struct spc__cpu *cpu, const struct spc_output *outputs, int num
     }
 }
 
+/* The node that makes a level; where only its inverse is left, the level has no maker's name. */
+static const char *level_name(const struct spc__graph *graph, const struct spc__level *level)
+{
+    return level->node >= 0 ? graph->nodes[level->node].name : "of an inverse convolution";
+}
+
 static enum spc_status run_sites(struct spc__cpu *cpu, struct spc__cpu_step *step,
                                  struct spc_error *err)
 {
@@ -55,7 +61,7 @@ static enum spc_status run_sites(struct spc__cpu *cpu, struct spc__cpu_step *ste
         step->profile.sites_in = in->count;
         status = spc__sites_from_strided(sites, in, rulebook->kernel, rulebook->stride,
                                          rulebook->padding, rulebook->dilation,
-                                         graph->nodes[level->node].name, cpu->pool, err);
+                                         level_name(graph, level), cpu->pool, err);
     }
     step->profile.sites_out = sites->count;
     return status;
