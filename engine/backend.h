@@ -38,7 +38,8 @@ struct spc__backend {
     /* Whether it computes in this precision. */
     bool (*supports)(enum spc_precision precision);
     enum spc_precision default_precision;
-    size_t alignment; /* of values in the arena */
+    size_t alignment;   /* of values in the arena */
+    bool device_memory; /* takes and gives SPC_MEMORY_CUDA */
 
     /* A runnable instance. `plan` outlives it. `shared` caches packed weights between instances
      * of one model; it too outlives it. */

@@ -364,7 +364,8 @@ struct spc_voxels {
  * Sparse rows are in site order: by tile of 8 (y) x 16 (x) columns, tiles row by row; within a
  * tile by y, then x, then z. It depends on the coordinates alone. */
 struct spc_output {
-    void *data;      /* caller's memory for the values, or NULL for the session's own */
+    void *data;      /* caller's memory for the values; NULL: the session's own, which the run
+                        puts here, valid until the next run. Set it to NULL again before that */
     size_t capacity; /* bytes at data, where it is the caller's */
     enum spc_memory memory;
 
