@@ -6,7 +6,7 @@ static gboolean plugin_init(GstPlugin *plugin)
 {
     gboolean ok = TRUE;
 
-    (void)plugin; /* one line an element: ok &= GST_ELEMENT_REGISTER(name, plugin); */
+    ok &= GST_ELEMENT_REGISTER(lidartestsrc, plugin);
     return ok;
 }
 
