@@ -6,6 +6,7 @@ static gboolean plugin_init(GstPlugin *plugin)
 {
     gboolean ok = TRUE;
 
+    ok &= GST_ELEMENT_REGISTER(bevrender, plugin);
     ok &= GST_ELEMENT_REGISTER(lidartestsrc, plugin);
     return ok;
 }

@@ -8,6 +8,7 @@
 /* What gst-inspect-1.0 shows of every element. */
 #define GST_SPCONV_AUTHOR "The gst-spconv authors"
 
+GST_ELEMENT_REGISTER_DECLARE(bevrender)
 GST_ELEMENT_REGISTER_DECLARE(lidartestsrc)
 
 #endif
