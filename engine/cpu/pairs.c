@@ -97,9 +97,32 @@ void spc__pairs_run(struct spc__pairs_job *job, int window, struct spc__pool *po
     spc__pool_run(pool, pairs->num_windows, write_window, job);
 }
 
+bool spc__pairs_columns_fit(const struct spc__geometry *g, const struct spc__sites *in,
+                            const struct spc__sites *out)
+{
+    const struct spc__sites *coarse = g->inverse ? in : out;
+    int32_t stride = g->subm ? 1 : g->stride[0];
+
+    return in->words == 1 && out->words == 1 && (coarse->grid[0] - 1) * stride < 64 &&
+           g->kernel[0] * g->dilation[0] + g->padding[0] < 64;
+}
+
 void spc__pairs_build(struct spc__pairs *pairs, const struct spc__geometry *geometry,
                       const struct spc__sites *in, const struct spc__sites *out, int window,
                       struct spc__pool *pool)
 {
-    spc__pairs_build_c(pairs, geometry, in, out, window, pool);
+    struct spc__pairs_job job = {pairs, geometry, in, out, spc__pairs_count_columns,
+                                 spc__pairs_write_columns};
+
+    if (!spc__pairs_columns_fit(geometry, in, out)) {
+        spc__pairs_build_c(pairs, geometry, in, out, window, pool);
+        return;
+    }
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("popcnt") && __builtin_cpu_supports("bmi2")) {
+        job.count = spc__pairs_count_bmi2;
+        job.write = spc__pairs_write_bmi2;
+    }
+#endif
+    spc__pairs_run(&job, window, pool);
 }

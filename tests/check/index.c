@@ -2,7 +2,7 @@
 /* Sites and pairs: the fast ways against the references. */
 #include "check.h"
 
-#include "cpu/pairs.h"
+#include "cpu/pairs_build.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -107,12 +107,50 @@ static void compare_pairs(struct check *check, const struct spc__pairs *a,
     }
 }
 
-/* The fast build in one and three threads against the reference. */
+struct way {
+    const char *isa;
+    void (*count)(const struct spc__pairs_job *job, int64_t window, int64_t *counts);
+    void (*write)(const struct spc__pairs_job *job, int64_t window, int64_t *places);
+};
+
+static const struct way ways[] = {
+    {"c", spc__pairs_count_columns, spc__pairs_write_columns},
+#if defined(__x86_64__)
+    {"bmi2", spc__pairs_count_bmi2, spc__pairs_write_bmi2},
+#endif
+};
+
+static bool usable(const struct check *check, const struct way *way)
+{
+#if defined(__x86_64__)
+    if (!strcmp(way->isa, "bmi2") &&
+        !(__builtin_cpu_supports("popcnt") && __builtin_cpu_supports("bmi2")))
+        return false;
+#endif
+    return check_isa(check, way->isa);
+}
+
+static void check_ways(struct check *check, const struct geometry *g, struct spc__pairs *fast,
+                       const struct spc__pairs *plain, const struct spc__sites *in,
+                       const struct spc__sites *out, int window, struct spc__pool *pool)
+{
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+        struct spc__pairs_job job = {fast, &g->raw, in, out, ways[i].count, ways[i].write};
+
+        if (!usable(check, &ways[i]))
+            continue;
+        spc__pairs_run(&job, window, pool);
+        compare_pairs(check, fast, plain);
+    }
+}
+
+/* Every way, with one and three threads, against the reference with one. */
 static void check_build(struct check *check, const struct geometry *g, const struct spc__sites *in,
                         const struct spc__sites *out)
 {
     static const int windows[] = {1, 13, 64, 256, 1000, SPC__MAX_WINDOW};
     int window = windows[check_int(check, 0, 5)];
+    struct spc__pool *pools[2] = {make_pool(1), make_pool(3)};
     struct spc__pairs fast, plain;
 
     if (spc__pairs_init(&fast, g->offsets, out->bound, window, NULL) ||
@@ -120,13 +158,13 @@ static void check_build(struct check *check, const struct geometry *g, const str
         fprintf(stderr, "spc-check: no memory for pairs\n");
         exit(2);
     }
-    for (int threads = 1; threads <= 3; threads += 2) {
-        struct spc__pool *pool = make_pool(threads);
-
-        spc__pairs_build_c(&plain, &g->raw, in, out, window, pool);
-        spc__pairs_build(&fast, &g->raw, in, out, window, pool);
+    spc__pairs_build_c(&plain, &g->raw, in, out, window, pools[0]);
+    for (int i = 0; i < 2; i++) {
+        spc__pairs_build(&fast, &g->raw, in, out, window, pools[i]);
         compare_pairs(check, &fast, &plain);
-        spc__pool_destroy(pool);
+        if (spc__pairs_columns_fit(&g->raw, in, out))
+            check_ways(check, g, &fast, &plain, in, out, window, pools[i]);
+        spc__pool_destroy(pools[i]);
     }
     spc__pairs_clear(&fast);
     spc__pairs_clear(&plain);
