@@ -185,7 +185,8 @@ static void build_random(int nodes)
     fixture_init(&graph, &err);
     for (int n = 0; n < nodes; n++) {
         int in = graph.num_values - 1 - random_below(graph.num_values < 4 ? graph.num_values : 4);
-        int other = random_below(graph.num_values), kind = random_below(4);
+        int other = random_below(graph.num_values);
+        int kind = random_below(4);
         struct spc__conv_params params = fixture_params(&graph, SPC__SUBM, 1, 1, 4, 4);
 
         snprintf(name, sizeof(name), "v%d", n);
@@ -343,7 +344,8 @@ TEST(random_folding_keeps_elements)
     int folded = 0, partly = 0;
 
     for (int round = 0; round < 2000; round++) {
-        int32_t grid[3] = {1 + random_below(4), 1 + random_below(6), 1 + random_below(6)};
+        int cells = random_below(4 * 6 * 6);
+        int32_t grid[3] = {1 + cells / 36, 1 + cells / 6 % 6, 1 + cells % 6};
         enum spc_index_order format = random_below(2) ? SPC_INDEX_XYZ : SPC_INDEX_ZYX;
         int steps = 1 + random_below(9), transposes = 0;
 

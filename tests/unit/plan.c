@@ -144,6 +144,55 @@ TEST(level_bounds)
     spc__graph_clear(&graph);
 }
 
+/* Most outputs o in 0 .. cells-1 of any one input i along an axis, by trying. */
+static int most_outputs(const struct spc__rulebook *book, int a, int32_t in, int32_t out)
+{
+    int most = 0;
+
+    for (int i = 0; i < in; i++) {
+        int count = 0;
+
+        for (int o = 0; o < out; o++)
+            for (int k = 0; k < book->kernel[a]; k++)
+                count += o * book->stride[a] + k * book->dilation[a] - book->padding[a] == i;
+        most = count > most ? count : most;
+    }
+    return most;
+}
+
+/* A bound must never be below what one site can make, or a valid frame would be refused. */
+TEST(bounds_hold_what_one_site_makes)
+{
+    struct spc__plan_options opts = options();
+    int tight = 0;
+
+    opts.max_voxels = 1;
+    for (int round = 0; round < 300; round++) {
+        struct spc__conv_params params;
+        int64_t most = 1;
+
+        REQUIRE(!fixture_init(&graph, &err));
+        params = fixture_params(&graph, SPC__STRIDED, 5, 1, 4, 4);
+        for (int a = 0; a < 3; a++) {
+            params.kernel[a] = 1 + random_below(5);
+            params.stride[a] = 1 + random_below(4);
+            params.dilation[a] = 1 + random_below(4);
+            params.padding[a] = random_below(4);
+        }
+        REQUIRE(!fixture_add(&graph, "a", "in", "a", &params, &err));
+        fixture_output(&graph, "a");
+        REQUIRE(!spc__graph_finish(&graph, &err));
+        REQUIRE(!spc__plan_make(&plan, &graph, &opts, &err));
+        for (int a = 0; a < 3 && graph.num_levels > 1; a++)
+            most *= most_outputs(&graph.rulebooks[0], a, fixture_grid[a], graph.levels[1].grid[a]);
+        CHECK(plan.graph.levels[graph.num_levels - 1].bound >= most);
+        tight += plan.graph.levels[graph.num_levels - 1].bound == most;
+        spc__plan_clear(&plan);
+        spc__graph_clear(&graph);
+    }
+    CHECK(tight > 250);
+}
+
 /* A plain chain needs two buffers, however long it is. */
 TEST(chain_needs_two_buffers)
 {
@@ -284,7 +333,8 @@ static void build_random(int nodes)
 
     fixture_init(&graph, &err);
     for (int n = 0; n < nodes; n++) {
-        int in = random_below(graph.num_values), other = random_below(graph.num_values);
+        int in = random_below(graph.num_values);
+        int other = random_below(graph.num_values);
         const struct spc__value *value = &graph.values[in];
         int kind = value->kind == SPC__DENSE ? 3 + random_below(2) : random_below(4);
         struct spc__conv_params params;
@@ -302,8 +352,10 @@ static void build_random(int nodes)
         } else if (kind == 1) { /* fails where the two do not fit, which is fine here */
             spc__graph_add_add(&graph, name, "Add", in, other, name, NULL, 0, 0, &err);
         } else {
-            params = fixture_params(&graph, random_below(3) ? SPC__SUBM : SPC__STRIDED, 3, 2,
-                                    value->channels, widths[random_below(4)]);
+            enum spc__rulebook_kind form = random_below(3) ? SPC__SUBM : SPC__STRIDED;
+
+            params = fixture_params(&graph, form, 3, 2, value->channels,
+                                    widths[random_below(4)]);
             spc__graph_add_conv(&graph, name, "SparseConvolution", in, name, &params, &err);
         }
     }
@@ -372,6 +424,7 @@ int main(void)
     RUN(types_and_sizes);
     RUN(options_refused);
     RUN(level_bounds);
+    RUN(bounds_hold_what_one_site_makes);
     RUN(chain_needs_two_buffers);
     RUN(fused_values_are_unused);
     RUN(reshape_is_an_alias);
