@@ -101,8 +101,7 @@ static inline void onnx_attribute_float(struct onnx_buffer *node, const char *na
     onnx_message(node, 5, &attribute);
 }
 
-static inline void onnx_attribute_text(struct onnx_buffer *node, const char *name,
-                                       const char *text)
+static inline void onnx_attribute_text(struct onnx_buffer *node, const char *name, const char *text)
 {
     struct onnx_buffer attribute = {0};
 
@@ -153,8 +152,8 @@ static inline void onnx_initializer(struct onnx_buffer *graph, const char *name,
 }
 
 /* field 11: an input, 12: an output; a dim of -1 is left open. */
-static inline void onnx_value_info(struct onnx_buffer *graph, int field, const char *name,
-                                   int type, const int64_t *dims, int rank)
+static inline void onnx_value_info(struct onnx_buffer *graph, int field, const char *name, int type,
+                                   const int64_t *dims, int rank)
 {
     struct onnx_buffer shape = {0}, tensor_type = {0}, type_proto = {0}, value = {0};
 
