@@ -52,8 +52,8 @@ static enum spc_status find_auto(int device, const struct spc__log *log,
         spc__log(log, SPC_LOG_INFO, "backend \"auto\" passes over \"%s\": %s", backends[i]->name,
                  why.message);
     }
-    return spc__fail(err, SPC_ERR_BACKEND, "no backend can be used on this machine; the last said: %s",
-                     why.message);
+    return spc__fail(err, SPC_ERR_BACKEND,
+                     "no backend can be used on this machine; the last said: %s", why.message);
 }
 
 enum spc_status spc__backend_find(const char *name, int device, const struct spc__log *log,

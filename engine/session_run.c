@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Frames through a session: everything a caller can get wrong is refused here, so that backends
- * compute on arguments they can trust. What lies in the arrays (indices) is the backend's to check. */
+ * compute on arguments they can trust. What lies in the arrays is the backend's to check. */
 #include "session.h"
 
 #include "base/error.h"

@@ -117,8 +117,8 @@ static int check_indices(const struct spc_array *indices, const struct spc_array
         return tool_fail(tool, "%s: is %s of rank %d; indices are int32 [rows][columns]", path,
                          spc_dtype_name(indices->dtype), indices->rank);
     if (features->rank != 2 || features->dims[0] != indices->dims[0])
-        return tool_fail(tool, "%s: %" PRId64 " rows of indices, %" PRId64 " rows of features", path,
-                         indices->dims[0], features->rank ? features->dims[0] : 0);
+        return tool_fail(tool, "%s: %" PRId64 " rows of indices, %" PRId64 " rows of features",
+                         path, indices->dims[0], features->rank ? features->dims[0] : 0);
     return EXIT_OK;
 }
 
@@ -138,7 +138,8 @@ static int compare_matched(struct comparison *c, const struct spc_array indices[
     const char *wrong;
 
     if (c->arrays[1].dims[1] != width || indices[0].dims[1] != indices[1].dims[1])
-        return tool_fail(tool, "A has %" PRId64 " features and %" PRId64 " index columns, B %" PRId64
+        return tool_fail(tool,
+                         "A has %" PRId64 " features and %" PRId64 " index columns, B %" PRId64
                          " and %" PRId64, width, indices[0].dims[1], c->arrays[1].dims[1],
                          indices[1].dims[1]);
     wrong = compare_match_rows(indices[0].data, indices[0].dims[0], indices[1].data,
