@@ -48,8 +48,8 @@ static enum spc_status check_grid(const char *name, const char *what, const int3
         return SPC_OK;
     if (memcmp(declared, grid, 3 * sizeof(*grid)))
         return spc__fail(err, SPC_ERR_MODEL,
-                         "node " SPC__NAME ": declares the %s grid " SPC__GRID ", but it is "
-                         SPC__GRID,
+                         "node " SPC__NAME ": declares the %s grid " SPC__GRID
+                         ", but it is " SPC__GRID,
                          name, what, SPC__GRID_ARGS(declared), SPC__GRID_ARGS(grid));
     return SPC_OK;
 }
@@ -86,8 +86,8 @@ static enum spc_status fail_bound(const char *name, int64_t bound, struct spc_er
 static enum spc_status check_geometry(const char *name, const struct spc__conv_params *params,
                                       struct spc_error *err)
 {
-    enum spc_status status = check_range(name, "kernel size", params->kernel, 1, SPC__MAX_KERNEL,
-                                         err);
+    enum spc_status status =
+        check_range(name, "kernel size", params->kernel, 1, SPC__MAX_KERNEL, err);
 
     if (!status && params->bound < 0)
         status = fail_bound(name, params->bound, err);
@@ -102,8 +102,8 @@ static enum spc_status check_geometry(const char *name, const struct spc__conv_p
     for (int a = 0; a < 3; a++)
         if (params->kernel[a] % 2 == 0)
             return spc__fail(err, SPC_ERR_MODEL,
-                             "node " SPC__NAME ": a submanifold kernel must be odd, this is "
-                             SPC__GRID,
+                             "node " SPC__NAME
+                             ": a submanifold kernel must be odd, this is " SPC__GRID,
                              name, SPC__GRID_ARGS(params->kernel));
     return SPC_OK;
 }
@@ -143,8 +143,8 @@ static int find_rulebook(const struct spc__graph *graph, const struct spc__ruleb
         const struct spc__rulebook *other = &graph->rulebooks[r];
 
         if (other->kind == book->kind && other->in_level == book->in_level &&
-            other->forward == book->forward && !memcmp(other->kernel, book->kernel,
-                                                       sizeof(book->kernel)) &&
+            other->forward == book->forward &&
+            !memcmp(other->kernel, book->kernel, sizeof(book->kernel)) &&
             !memcmp(other->stride, book->stride, sizeof(book->stride)) &&
             !memcmp(other->padding, book->padding, sizeof(book->padding)) &&
             !memcmp(other->dilation, book->dilation, sizeof(book->dilation)))
@@ -173,19 +173,22 @@ static enum spc_status find_forward(const struct spc__graph *graph, const char *
     if (!params->key[0])
         return spc__fail(err, SPC_ERR_MODEL,
                          "node " SPC__NAME ": an inverse convolution needs the rulebook name of "
-                         "the strided convolution that it reverses, but has none", name);
+                         "the strided convolution that it reverses, but has none",
+                         name);
     if (!book)
         return spc__fail(err, SPC_ERR_MODEL,
                          "node " SPC__NAME ": reverses rulebook " SPC__NAME
-                         ", but no convolution before it has that name", name, params->key);
+                         ", but no convolution before it has that name",
+                         name, params->key);
     if (book->kind != SPC__STRIDED)
         return spc__fail(err, SPC_ERR_MODEL,
                          "node " SPC__NAME ": reverses rulebook " SPC__NAME " of node " SPC__NAME
-                         ", which is no strided convolution", name, params->key, node->name);
+                         ", which is no strided convolution",
+                         name, params->key, node->name);
     if (memcmp(book->kernel, params->kernel, sizeof(book->kernel)))
         return spc__fail(err, SPC_ERR_MODEL,
-                         "node " SPC__NAME ": its kernel size is " SPC__GRID ", but node "
-                         SPC__NAME ", which it reverses, has " SPC__GRID,
+                         "node " SPC__NAME ": its kernel size is " SPC__GRID ", but node " SPC__NAME
+                         ", which it reverses, has " SPC__GRID,
                          name, SPC__GRID_ARGS(params->kernel), node->name,
                          SPC__GRID_ARGS(book->kernel));
     if (book->out_level != in_level)
@@ -217,8 +220,8 @@ static enum spc_status describe_rulebook(const struct spc__graph *graph, const c
         book->forward = forward;
         return SPC_OK;
     }
-    *book = (struct spc__rulebook){.kind = params->kind, .in_level = in_level,
-                                   .out_level = in_level, .forward = -1};
+    *book = (struct spc__rulebook){
+        .kind = params->kind, .in_level = in_level, .out_level = in_level, .forward = -1};
     memcpy(book->kernel, params->kernel, sizeof(book->kernel));
     memcpy(book->stride, params->stride, sizeof(book->stride));
     memcpy(book->padding, params->padding, sizeof(book->padding));
@@ -230,12 +233,12 @@ static enum spc_status describe_rulebook(const struct spc__graph *graph, const c
 
 /* A level for the output of a new strided rulebook. */
 static enum spc_status add_level(struct spc__graph *graph, const char *name,
-                                 const struct spc__conv_params *params,
-                                 struct spc__rulebook *book, struct spc_error *err)
+                                 const struct spc__conv_params *params, struct spc__rulebook *book,
+                                 struct spc_error *err)
 {
     struct spc__level level = {.node = graph->num_nodes, .rulebook = graph->num_rulebooks};
-    enum spc_status status = output_grid(name, graph->levels[book->in_level].grid, book,
-                                         level.grid, err);
+    enum spc_status status =
+        output_grid(name, graph->levels[book->in_level].grid, book, level.grid, err);
 
     if (!status)
         status = level_bound(name, params->bound, level.grid, &level.bound, err);
@@ -261,8 +264,8 @@ static enum spc_status check_key(const struct spc__graph *graph, const char *nam
     if (other->in_level != book->in_level)
         return spc__fail(err, SPC_ERR_MODEL,
                          "node " SPC__NAME ": shares rulebook " SPC__NAME " with node " SPC__NAME
-                         ", but their inputs are on different sites: grids " SPC__GRID " and "
-                         SPC__GRID,
+                         ", but their inputs are on different sites: grids " SPC__GRID
+                         " and " SPC__GRID,
                          name, key, first->name, SPC__GRID_ARGS(graph->levels[book->in_level].grid),
                          SPC__GRID_ARGS(graph->levels[other->in_level].grid));
     return spc__fail(err, SPC_ERR_MODEL,
@@ -286,8 +289,8 @@ static enum spc_status get_rulebook(struct spc__graph *graph, const char *name, 
         if (book.kind == SPC__STRIDED)
             status = add_level(graph, name, params, &book, err);
         if (!status)
-            status = spc__graph_grow((void **)&graph->rulebooks, graph->num_rulebooks,
-                                     sizeof(book), err);
+            status = spc__graph_grow((void **)&graph->rulebooks, graph->num_rulebooks, sizeof(book),
+                                     err);
         if (status)
             return status;
         *rulebook = graph->num_rulebooks;
@@ -311,9 +314,9 @@ static void fill_conv(struct spc__node *node, const struct spc__conv_params *par
     node->store = params->store;
 }
 
-enum spc_status spc__graph_add_conv(struct spc__graph *graph, const char *name,
-                                    const char *op_type, int in, const char *out,
-                                    const struct spc__conv_params *params, struct spc_error *err)
+enum spc_status spc__graph_add_conv(struct spc__graph *graph, const char *name, const char *op_type,
+                                    int in, const char *out, const struct spc__conv_params *params,
+                                    struct spc_error *err)
 {
     enum spc_status status = spc__graph_check_input(graph, name, in, SPC__SPARSE, err);
     const struct spc__rulebook *book;
@@ -333,9 +336,12 @@ enum spc_status spc__graph_add_conv(struct spc__graph *graph, const char *name,
     status = check_grid(name, "output", params->out_grid, graph->levels[book->out_level].grid, err);
     if (!status)
         status = spc__graph_append(graph,
-                                   &(struct spc__new_node){.op = SPC__OP_CONV, .name = name,
-                                                           .op_type = op_type, .key = params->key,
-                                                           .in = {in, -1}, .out = out},
+                                   &(struct spc__new_node){.op = SPC__OP_CONV,
+                                                           .name = name,
+                                                           .op_type = op_type,
+                                                           .key = params->key,
+                                                           .in = {in, -1},
+                                                           .out = out},
                                    &node, err);
     if (status)
         return status;

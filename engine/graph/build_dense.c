@@ -91,8 +91,8 @@ enum spc_status spc__graph_add_scatter(struct spc__graph *graph, const char *nam
                                        const char *out, enum spc_index_order format,
                                        enum spc_layout layout, float amax, struct spc_error *err)
 {
-    const struct spc__new_node what = {.op = SPC__OP_SCATTER, .name = name,
-                                       .op_type = "ScatterDense", .in = {in, -1}, .out = out};
+    const struct spc__new_node what = {
+        .op = SPC__OP_SCATTER, .name = name, .op_type = "ScatterDense", .in = {in, -1}, .out = out};
     enum spc_status status = check_scatter(graph, name, in, layout, err);
     struct spc__node *node;
     struct spc__value *value;
@@ -122,8 +122,7 @@ static enum spc_status check_transpose(const struct spc__graph *graph, const cha
                          name, value->layout == SPC_LAYOUT_NCHW32 ? "NCHW32" : "NHWzC");
     if (rank != value->rank)
         return spc__fail(err, SPC_ERR_MODEL,
-                         "node " SPC__NAME ": permutes %d dims, but its input " SPC__NAME
-                         " has %d",
+                         "node " SPC__NAME ": permutes %d dims, but its input " SPC__NAME " has %d",
                          name, rank, value->name, value->rank);
     for (int d = 0; d < rank; d++) {
         if (perm[d] < 0 || perm[d] >= rank || seen[perm[d]])
@@ -140,8 +139,8 @@ enum spc_status spc__graph_add_transpose(struct spc__graph *graph, const char *n
                                          const char *out, const int64_t *perm, int rank,
                                          struct spc_error *err)
 {
-    const struct spc__new_node what = {.op = SPC__OP_TRANSPOSE, .name = name,
-                                       .op_type = "Transpose", .in = {in, -1}, .out = out};
+    const struct spc__new_node what = {
+        .op = SPC__OP_TRANSPOSE, .name = name, .op_type = "Transpose", .in = {in, -1}, .out = out};
     enum spc_status status = spc__graph_check_input(graph, name, in, SPC__DENSE, err);
     const struct spc__value *from;
     struct spc__node *node;
@@ -189,8 +188,8 @@ enum spc_status spc__graph_add_reshape(struct spc__graph *graph, const char *nam
                                        const char *out, const int64_t *dims, int rank,
                                        struct spc_error *err)
 {
-    const struct spc__new_node what = {.op = SPC__OP_RESHAPE, .name = name, .op_type = "Reshape",
-                                       .in = {in, -1}, .out = out};
+    const struct spc__new_node what = {
+        .op = SPC__OP_RESHAPE, .name = name, .op_type = "Reshape", .in = {in, -1}, .out = out};
     enum spc_status status = spc__graph_check_input(graph, name, in, SPC__DENSE, err);
     char from_text[SPC_MAX_RANK * 21], to_text[SPC_MAX_RANK * 21];
     int64_t resolved[SPC_MAX_RANK];

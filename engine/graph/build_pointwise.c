@@ -40,10 +40,10 @@ enum spc_status spc__graph_add_add(struct spc__graph *graph, const char *name, c
                                    enum spc__store compute, enum spc__store store,
                                    struct spc_error *err)
 {
-    const struct spc__new_node what = {.op = SPC__OP_ADD, .name = name, .op_type = op_type,
-                                       .in = {in0, in1}, .out = out};
-    enum spc__value_kind kind = in0 >= 0 && in0 < graph->num_values ? graph->values[in0].kind
-                                                                    : SPC__SPARSE;
+    const struct spc__new_node what = {
+        .op = SPC__OP_ADD, .name = name, .op_type = op_type, .in = {in0, in1}, .out = out};
+    enum spc__value_kind kind =
+        in0 >= 0 && in0 < graph->num_values ? graph->values[in0].kind : SPC__SPARSE;
     enum spc_status status = spc__graph_check_input(graph, name, in0, kind, err);
     struct spc__node *node;
 
@@ -64,12 +64,12 @@ enum spc_status spc__graph_add_add(struct spc__graph *graph, const char *name, c
     return SPC_OK;
 }
 
-enum spc_status spc__graph_add_act(struct spc__graph *graph, const char *name,
-                                   const char *op_type, int in, const char *out, enum spc__act act,
-                                   float slope, struct spc_error *err)
+enum spc_status spc__graph_add_act(struct spc__graph *graph, const char *name, const char *op_type,
+                                   int in, const char *out, enum spc__act act, float slope,
+                                   struct spc_error *err)
 {
-    const struct spc__new_node what = {.op = SPC__OP_ACT, .name = name, .op_type = op_type,
-                                       .in = {in, -1}, .out = out};
+    const struct spc__new_node what = {
+        .op = SPC__OP_ACT, .name = name, .op_type = op_type, .in = {in, -1}, .out = out};
     struct spc__node *node;
     enum spc_status status;
 

@@ -52,8 +52,7 @@ enum spc_status spc__graph_copy(struct spc__graph *copy, const struct spc__graph
     copy->index_order = graph->index_order;
     copy->info = graph->info;
     copy->levels = duplicate(graph->levels, graph->num_levels, sizeof(*graph->levels));
-    copy->rulebooks = duplicate(graph->rulebooks, graph->num_rulebooks,
-                                sizeof(*graph->rulebooks));
+    copy->rulebooks = duplicate(graph->rulebooks, graph->num_rulebooks, sizeof(*graph->rulebooks));
     copy->outputs = duplicate(graph->outputs, graph->num_outputs, sizeof(*graph->outputs));
     if (!copy_values(copy, graph) || !copy_nodes(copy, graph) || !copy->levels ||
         !copy->rulebooks || !copy->outputs) {

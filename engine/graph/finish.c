@@ -140,8 +140,8 @@ static void move_nodes(struct spc__graph *graph, const struct keep *keep)
 
 enum spc_status spc__graph_finish(struct spc__graph *graph, struct spc_error *err)
 {
-    size_t count = (size_t)graph->num_values + (size_t)graph->num_rulebooks +
-                   (size_t)graph->num_levels;
+    size_t count =
+        (size_t)graph->num_values + (size_t)graph->num_rulebooks + (size_t)graph->num_levels;
     int values, rulebooks, levels;
     struct keep keep;
 

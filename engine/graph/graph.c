@@ -139,8 +139,11 @@ enum spc_status spc__graph_append(struct spc__graph *graph, const struct spc__ne
     value->amax = 0;
     value->name = spc__strdup(what->out);
     added = &graph->nodes[graph->num_nodes];
-    *added = (struct spc__node){.op = what->op, .in = {what->in[0], what->in[1]},
-                                .out = graph->num_values, .rulebook = -1, .residual = -1};
+    *added = (struct spc__node){.op = what->op,
+                                .in = {what->in[0], what->in[1]},
+                                .out = graph->num_values,
+                                .rulebook = -1,
+                                .residual = -1};
     added->name = spc__strdup(what->name[0] ? what->name : what->out);
     added->op_type = spc__strdup(what->op_type);
     added->key = spc__strdup(what->key ? what->key : "");
@@ -162,8 +165,8 @@ enum spc_status spc__graph_add_output(struct spc__graph *graph, int value, struc
     if (value < 0 || value >= graph->num_values)
         return spc__fail(err, SPC_ERR_MODEL, "graph output %d is made by no node",
                          graph->num_outputs);
-    status = spc__graph_grow((void **)&graph->outputs, graph->num_outputs,
-                             sizeof(*graph->outputs), err);
+    status =
+        spc__graph_grow((void **)&graph->outputs, graph->num_outputs, sizeof(*graph->outputs), err);
     if (!status)
         graph->outputs[graph->num_outputs++] = value;
     return status;

@@ -12,8 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static enum spc_status check_options(const struct spc__plan_options *options,
-                                     struct spc_error *err)
+static enum spc_status check_options(const struct spc__plan_options *options, struct spc_error *err)
 {
     if (options->precision == SPC_PRECISION_INT8)
         return spc__fail(err, SPC_ERR_UNSUPPORTED,
@@ -142,8 +141,7 @@ static enum spc_status describe_values(struct spc__plan *plan, const struct spc_
                                        const struct spc__plan_options *options,
                                        struct spc_error *err)
 {
-    enum spc_dtype dtype = options->precision == SPC_PRECISION_FP32 ? SPC_DTYPE_F32
-                                                                    : SPC_DTYPE_F16;
+    enum spc_dtype dtype = options->precision == SPC_PRECISION_FP32 ? SPC_DTYPE_F32 : SPC_DTYPE_F16;
 
     for (int v = 0; v < plan->graph.num_values; v++) {
         struct spc__storage *own = &plan->values[v];
@@ -178,9 +176,10 @@ static int list_blocks(const struct spc__plan *plan, const struct spc__use *uses
         if (!in_arena(&plan->values[v]))
             continue;
         block_of[v] = count;
-        blocks[count++] = (struct spc__block){
-            .first = uses[v].maker, .size = plan->values[v].size,
-            .last = uses[v].last < uses[v].maker ? uses[v].maker : uses[v].last};
+        blocks[count++] = (struct spc__block){.first = uses[v].maker,
+                                              .size = plan->values[v].size,
+                                              .last = uses[v].last < uses[v].maker ? uses[v].maker
+                                                                                   : uses[v].last};
     }
     for (int v = 0; v < plan->graph.num_values; v++) {
         int root = plan->values[v].alias;

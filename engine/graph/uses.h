@@ -6,10 +6,10 @@
 #include "graph/graph.h"
 
 struct spc__use {
-    int maker;     /* node; -1: the graph input, or no one */
-    int readers;   /* places that read it: node inputs, residuals, graph outputs */
-    int last;      /* the last node that reads it; -1: none */
-    bool output;   /* is a graph output */
+    int maker;   /* node; -1: the graph input, or no one */
+    int readers; /* places that read it: node inputs, residuals, graph outputs */
+    int last;    /* the last node that reads it; -1: none */
+    bool output; /* is a graph output */
 };
 
 /* An array of one entry per value, released with free(); NULL where memory is short. */

@@ -236,9 +236,11 @@ TEST(pointwise_refused)
     fixture_subm(&graph, "in", "a", 4, 8);
     fixture_down(&graph, "a", "b", "", 8, 8);
     CHECK_INT(spc__graph_add_scatter(&graph, "scatter", spc__graph_find(&graph, "b"), "s",
-                                     SPC_INDEX_ZYX, SPC_LAYOUT_LINEAR, 0, &err), SPC_OK);
+                                     SPC_INDEX_ZYX, SPC_LAYOUT_LINEAR, 0, &err),
+              SPC_OK);
     CHECK_INT(spc__graph_add_scatter(&graph, "scatter", spc__graph_find(&graph, "b"), "t",
-                                     SPC_INDEX_XYZ, SPC_LAYOUT_LINEAR, 0, &err), SPC_OK);
+                                     SPC_INDEX_XYZ, SPC_LAYOUT_LINEAR, 0, &err),
+              SPC_OK);
     CHECK_INT(fixture_sum(&graph, "in", "a", "c", &err), SPC_ERR_MODEL);
     CHECK_TEXT(err.message, "node 'c': adds 'in' with 4 channels and 'a' with 8");
     CHECK_INT(fixture_sum(&graph, "a", "b", "c", &err), SPC_ERR_MODEL);
@@ -269,7 +271,8 @@ TEST(dense_shapes)
     fixture_subm(&graph, "in", "a", 4, 8);
     in = spc__graph_find(&graph, "a");
     CHECK_INT(spc__graph_add_scatter(&graph, "scatter", in, "s", SPC_INDEX_XYZ, SPC_LAYOUT_LINEAR,
-                                     0, &err), SPC_OK);
+                                     0, &err),
+              SPC_OK);
     check_dims("s", 5, (int64_t[]){1, 8, 48, 64, 41});
     s = spc__graph_find(&graph, "s");
     CHECK_INT(spc__graph_add_transpose(&graph, "move", s, "t", perm, 5, &err), SPC_OK);
@@ -290,8 +293,9 @@ TEST(dense_shapes)
     CHECK_INT(spc__graph_add_reshape(&graph, "merge", s, "x", open, 4, &err), SPC_ERR_MODEL);
     CHECK_INT(spc__graph_add_reshape(&graph, "merge", s, "x", open, 9, &err), SPC_ERR_UNSUPPORTED);
     CHECK_TEXT(err.message, "reshapes to 9 dims");
-    CHECK_INT(spc__graph_add_scatter(&graph, "again", s, "x", SPC_INDEX_XYZ, SPC_LAYOUT_LINEAR, 0,
-                                     &err), SPC_ERR_MODEL);
+    CHECK_INT(
+        spc__graph_add_scatter(&graph, "again", s, "x", SPC_INDEX_XYZ, SPC_LAYOUT_LINEAR, 0, &err),
+        SPC_ERR_MODEL);
     CHECK_TEXT(err.message, "node 'again': needs a sparse input");
     spc__graph_clear(&graph);
 }
@@ -303,15 +307,17 @@ TEST(layouts)
     struct spc_output_info info;
 
     REQUIRE(!spc__graph_init(&graph, SPC_INDEX_ZYX, "in", 128, grid, &err));
-    CHECK_INT(spc__graph_add_scatter(&graph, "s32", 0, "a", SPC_INDEX_ZYX, SPC_LAYOUT_NCHW32, 0,
-                                     &err), SPC_OK);
+    CHECK_INT(
+        spc__graph_add_scatter(&graph, "s32", 0, "a", SPC_INDEX_ZYX, SPC_LAYOUT_NCHW32, 0, &err),
+        SPC_OK);
     check_dims("a", 5, (int64_t[]){1, 8, 64, 48, 32});
     CHECK_INT(spc__graph_add_reshape(&graph, "r", 1, "b", bev, 4, &err), SPC_OK);
     check_dims("b", 5, (int64_t[]){1, 8, 64, 48, 32});
     CHECK_INT(spc__graph_add_transpose(&graph, "t", 1, "x", perm, 5, &err), SPC_ERR_UNSUPPORTED);
     CHECK_TEXT(err.message, "node 't': Transpose behind output_layout NCHW32");
-    CHECK_INT(spc__graph_add_scatter(&graph, "shwzc", 0, "c", SPC_INDEX_ZYX, SPC_LAYOUT_NHWZC, 0,
-                                     &err), SPC_OK);
+    CHECK_INT(
+        spc__graph_add_scatter(&graph, "shwzc", 0, "c", SPC_INDEX_ZYX, SPC_LAYOUT_NHWZC, 0, &err),
+        SPC_OK);
     check_dims("c", 5, (int64_t[]){1, 64, 48, 2, 128});
     CHECK_INT(node(2)->scatter_stride[0], 1);
     CHECK_INT(node(2)->scatter_stride[1], 128);
@@ -324,8 +330,9 @@ TEST(layouts)
     spc__graph_clear(&graph);
 
     REQUIRE(!spc__graph_init(&graph, SPC_INDEX_ZYX, "in", 8, grid, &err));
-    CHECK_INT(spc__graph_add_scatter(&graph, "s32", 0, "a", SPC_INDEX_ZYX, SPC_LAYOUT_NCHW32, 0,
-                                     &err), SPC_ERR_UNSUPPORTED);
+    CHECK_INT(
+        spc__graph_add_scatter(&graph, "s32", 0, "a", SPC_INDEX_ZYX, SPC_LAYOUT_NCHW32, 0, &err),
+        SPC_ERR_UNSUPPORTED);
     CHECK_TEXT(err.message, "node 's32': layout NCHW32 needs");
     spc__graph_clear(&graph);
 }
@@ -335,8 +342,9 @@ TEST(dense_too_large)
     const int32_t grid[3] = {64, SPC__MAX_GRID, SPC__MAX_GRID};
 
     REQUIRE(!spc__graph_init(&graph, SPC_INDEX_ZYX, "in", 4, grid, &err));
-    CHECK_INT(spc__graph_add_scatter(&graph, "s", 0, "a", SPC_INDEX_ZYX, SPC_LAYOUT_LINEAR, 0,
-                                     &err), SPC_ERR_UNSUPPORTED);
+    CHECK_INT(
+        spc__graph_add_scatter(&graph, "s", 0, "a", SPC_INDEX_ZYX, SPC_LAYOUT_LINEAR, 0, &err),
+        SPC_ERR_UNSUPPORTED);
     CHECK_TEXT(err.message, "node 's': a dense grid of 64,32768,32768 (z,y,x) with 4 channels");
     spc__graph_clear(&graph);
 }
@@ -387,6 +395,44 @@ TEST(describe)
     spc__graph_clear(&graph);
 }
 
+/* Axes of one cell, a batch that is none, and planes that are not y and x. */
+TEST(describe_edges)
+{
+    const int64_t turn[5] = {0, 1, 3, 4, 2}, plane[4] = {1, 8, 6, 7}, odd[4] = {1, 8, 7, 6};
+    const int64_t no_batch[4] = {8, 1, 6, 7}, depth[4] = {1, 8 * 6, 7, 5};
+    const int32_t flat[3] = {1, 6, 7}, line[3] = {1, 1, 7}, deep[3] = {5, 6, 7};
+    struct spc_output_info info;
+
+    REQUIRE(!spc__graph_init(&graph, SPC_INDEX_ZYX, "in", 8, flat, &err));
+    spc__graph_add_scatter(&graph, "s", 0, "s", SPC_INDEX_ZYX, SPC_LAYOUT_LINEAR, 0, &err);
+    spc__graph_add_reshape(&graph, "p", 1, "p", plane, 4, &err);
+    spc__graph_add_reshape(&graph, "n", 1, "n", no_batch, 4, &err);
+    spc__graph_add_reshape(&graph, "o", 1, "o", odd, 4, &err);
+    spc__graph_describe(&graph, 2, 0, &info);
+    CHECK_INT(info.bev_axes, SPC_BEV_YX);
+    spc__graph_describe(&graph, 3, 0, &info);
+    CHECK_INT(info.bev_axes, SPC_BEV_NONE);
+    spc__graph_describe(&graph, 4, 0, &info);
+    CHECK_INT(info.bev_axes, SPC_BEV_NONE);
+    spc__graph_clear(&graph);
+
+    REQUIRE(!spc__graph_init(&graph, SPC_INDEX_ZYX, "in", 8, line, &err));
+    spc__graph_add_scatter(&graph, "s", 0, "s", SPC_INDEX_XYZ, SPC_LAYOUT_LINEAR, 0, &err);
+    spc__graph_add_reshape(&graph, "p", 1, "p", (int64_t[]){1, 8, 7, 1}, 4, &err);
+    spc__graph_describe(&graph, 2, 0, &info);
+    CHECK_INT(info.bev_axes, SPC_BEV_XY);
+    spc__graph_clear(&graph);
+
+    REQUIRE(!spc__graph_init(&graph, SPC_INDEX_ZYX, "in", 8, deep, &err));
+    spc__graph_add_scatter(&graph, "s", 0, "s", SPC_INDEX_ZYX, SPC_LAYOUT_LINEAR, 0, &err);
+    spc__graph_add_transpose(&graph, "t", 1, "t", turn, 5, &err);
+    CHECK_INT(spc__graph_add_reshape(&graph, "d", 2, "d", depth, 4, &err), SPC_OK);
+    spc__graph_describe(&graph, 3, 0, &info);
+    CHECK_INT(info.bev_axes, SPC_BEV_NONE); /* rows are x, columns z */
+    CHECK_INT(info.channels, 48);
+    spc__graph_clear(&graph);
+}
+
 /* What no output needs goes, with its sites. */
 TEST(finish)
 {
@@ -425,6 +471,34 @@ TEST(finish)
     spc__graph_clear(&graph);
 }
 
+/* An inverse convolution still finds its forward one when things before both have gone. */
+TEST(finish_keeps_inverse)
+{
+    struct spc__conv_params params;
+    const struct spc__rulebook *book;
+
+    REQUIRE(!fixture_init(&graph, &err));
+    fixture_subm(&graph, "in", "a", 4, 4);
+    params = fixture_params(&graph, SPC__STRIDED, 2, 2, 4, 8);
+    fixture_add(&graph, "dead", "a", "dead", &params, &err);
+    fixture_down(&graph, "in", "b", "down", 4, 8);
+    params = fixture_params(&graph, SPC__INVERSE, 3, 1, 8, 4);
+    params.key = "down";
+    REQUIRE(!fixture_add(&graph, "c", "b", "c", &params, &err));
+    fixture_output(&graph, "c");
+    REQUIRE(!spc__graph_finish(&graph, &err));
+    CHECK_INT(graph.num_rulebooks, 2);
+    CHECK_INT(graph.num_levels, 2);
+    book = &graph.rulebooks[graph.nodes[1].rulebook];
+    CHECK_INT(book->kind, SPC__INVERSE);
+    CHECK_INT(book->in_level, 1);
+    CHECK_INT(book->forward, graph.nodes[0].rulebook);
+    CHECK_INT(graph.rulebooks[book->forward].kernel[0], 3);
+    CHECK_INT(graph.rulebooks[book->forward].out_level, 1);
+    CHECK_INT(graph.levels[1].rulebook, book->forward);
+    spc__graph_clear(&graph);
+}
+
 TEST(copy)
 {
     struct spc__graph copy;
@@ -458,7 +532,9 @@ int main(void)
     RUN(layouts);
     RUN(dense_too_large);
     RUN(describe);
+    RUN(describe_edges);
     RUN(finish);
+    RUN(finish_keeps_inverse);
     RUN(copy);
     return test_result();
 }

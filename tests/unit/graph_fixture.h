@@ -20,10 +20,15 @@ static inline struct spc__conv_params fixture_params(struct spc__graph *graph,
 {
     size_t count = (size_t)k * k * k * cin * cout;
     float *weights = spc__graph_block(graph, count);
-    struct spc__conv_params params = {
-        .kind = kind, .key = "", .kernel = {k, k, k}, .stride = {s, s, s},
-        .padding = {k / 2, k / 2, k / 2}, .dilation = {1, 1, 1}, .cin = cin, .cout = cout,
-        .weights = weights};
+    struct spc__conv_params params = {.kind = kind,
+                                      .key = "",
+                                      .kernel = {k, k, k},
+                                      .stride = {s, s, s},
+                                      .padding = {k / 2, k / 2, k / 2},
+                                      .dilation = {1, 1, 1},
+                                      .cin = cin,
+                                      .cout = cout,
+                                      .weights = weights};
 
     for (size_t i = 0; weights && i < count; i++)
         weights[i] = (float)i;
@@ -70,8 +75,8 @@ static inline enum spc_status fixture_sum(struct spc__graph *graph, const char *
 static inline enum spc_status fixture_relu(struct spc__graph *graph, const char *in,
                                            const char *out)
 {
-    return spc__graph_add_act(graph, out, "Relu", spc__graph_find(graph, in), out, SPC__ACT_RELU,
-                              0, NULL);
+    return spc__graph_add_act(graph, out, "Relu", spc__graph_find(graph, in), out, SPC__ACT_RELU, 0,
+                              NULL);
 }
 
 static inline enum spc_status fixture_output(struct spc__graph *graph, const char *name)

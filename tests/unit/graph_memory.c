@@ -40,8 +40,7 @@ static enum spc_status build(struct spc__graph *graph, struct spc_error *err)
     if (!status) {
         params = fixture_params(graph, SPC__STRIDED, 3, 2, 4, 4);
         params.key = "down";
-        status = params.weights ? fixture_add(graph, "a", "in", "a", &params, err)
-                                : SPC_ERR_MEMORY;
+        status = params.weights ? fixture_add(graph, "a", "in", "a", &params, err) : SPC_ERR_MEMORY;
     }
     if (!status) {
         params.kind = SPC__INVERSE;
@@ -52,11 +51,11 @@ static enum spc_status build(struct spc__graph *graph, struct spc_error *err)
     if (!status)
         status = fixture_relu(graph, "c", "d");
     if (!status)
-        status = spc__graph_add_scatter(graph, "s", spc__graph_find(graph, "d"), "s",
-                                        SPC_INDEX_ZYX, SPC_LAYOUT_LINEAR, 0, err);
+        status = spc__graph_add_scatter(graph, "s", spc__graph_find(graph, "d"), "s", SPC_INDEX_ZYX,
+                                        SPC_LAYOUT_LINEAR, 0, err);
     if (!status)
-        status = spc__graph_add_transpose(graph, "t", spc__graph_find(graph, "s"), "t", perm, 5,
-                                          err);
+        status =
+            spc__graph_add_transpose(graph, "t", spc__graph_find(graph, "s"), "t", perm, 5, err);
     if (!status)
         status = spc__graph_add_reshape(graph, "r", spc__graph_find(graph, "t"), "r", dims, 4, err);
     if (!status)
@@ -66,8 +65,10 @@ static enum spc_status build(struct spc__graph *graph, struct spc_error *err)
 
 static enum spc_status build_and_plan(bool expose_all, struct spc_error *err)
 {
-    const struct spc__plan_options options = {.precision = SPC_PRECISION_FP16, .max_voxels = 100,
-                                              .alignment = 64, .expose_all = expose_all};
+    const struct spc__plan_options options = {.precision = SPC_PRECISION_FP16,
+                                              .max_voxels = 100,
+                                              .alignment = 64,
+                                              .expose_all = expose_all};
     struct spc__graph graph;
     struct spc__plan plan = {0};
     enum spc_status status = build(&graph, err);

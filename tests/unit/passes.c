@@ -72,6 +72,25 @@ TEST(later_convolution_adds)
     }
 }
 
+/* The ranges of an addition go with it: first that of the convolution's sum. */
+TEST(ranges_follow)
+{
+    const float amax[2] = {3, 5};
+
+    REQUIRE(!fixture_init(&graph, &err));
+    fixture_subm(&graph, "in", "c", 4, 4);
+    CHECK_INT(spc__graph_add_add(&graph, "a", "Add", 0, 1, "a", amax, SPC__STORE_INT8,
+                                 SPC__STORE_INT8, &err),
+              SPC_OK);
+    fixture_output(&graph, "a");
+    finish_and_fuse();
+    REQUIRE(graph.num_nodes == 1);
+    CHECK_NEAR(graph.nodes[0].add_amax[0], 5, 0);
+    CHECK_NEAR(graph.nodes[0].add_amax[1], 3, 0);
+    CHECK_INT(graph.nodes[0].store, SPC__STORE_INT8);
+    spc__graph_clear(&graph);
+}
+
 /* The graph input may be the residual. */
 TEST(input_as_residual)
 {
@@ -289,8 +308,8 @@ static void run_dense(bool defined, enum spc_index_order format, int *result)
                                              ? ((int64_t)(c * g[2] + x) * g[1] + y) * g[0] + z
                                              : id;
 
-                        buffer[0][defined ? linear
-                                          : c * s[0] + z * s[1] + y * s[2] + x * s[3]] = id;
+                        buffer[0][defined ? linear : c * s[0] + z * s[1] + y * s[2] + x * s[3]] =
+                            id;
                     }
     }
     memcpy(result, buffer[current], sizeof(buffer[0]));
@@ -394,6 +413,27 @@ TEST(fold_bevfusion)
     spc__graph_clear(&graph);
 }
 
+/* However long the chain, the name stays readable. */
+TEST(folded_names_stay_short)
+{
+    const int64_t dims[5] = {1, 4, 41, 64, 48};
+    char name[32];
+
+    REQUIRE(!fixture_init(&graph, &err));
+    spc__graph_add_scatter(&graph, "s", 0, "s", SPC_INDEX_ZYX, SPC_LAYOUT_LINEAR, 0, &err);
+    for (int i = 0; i < 300; i++) {
+        snprintf(name, sizeof(name), "reshape%d", i);
+        CHECK_INT(spc__graph_add_reshape(&graph, name, i + 1, name, dims, 5, &err), SPC_OK);
+    }
+    fixture_output(&graph, name);
+    REQUIRE(!spc__graph_finish(&graph, &err));
+    CHECK_INT(spc__pass_fold_dense(&graph, &err), SPC_OK);
+    REQUIRE(graph.num_nodes == 1);
+    CHECK(strlen(graph.nodes[0].name) <= 512);
+    CHECK_INT(graph.nodes[0].out, at(name));
+    spc__graph_clear(&graph);
+}
+
 /* A value that is an output, or read twice, stays. */
 TEST(not_folded)
 {
@@ -416,12 +456,14 @@ int main(void)
 {
     RUN(residual_block);
     RUN(later_convolution_adds);
+    RUN(ranges_follow);
     RUN(input_as_residual);
     RUN(not_fused);
     RUN(exposed_graph_is_not_fused);
     RUN(random_fusion_keeps_results);
     RUN(random_folding_keeps_elements);
     RUN(fold_bevfusion);
+    RUN(folded_names_stay_short);
     RUN(not_folded);
     return test_result();
 }

@@ -22,8 +22,8 @@ static int random_below(int n)
 
 static struct spc__plan_options options(void)
 {
-    return (struct spc__plan_options){.precision = SPC_PRECISION_FP32, .max_voxels = 1000,
-                                      .alignment = 64};
+    return (struct spc__plan_options){
+        .precision = SPC_PRECISION_FP32, .max_voxels = 1000, .alignment = 64};
 }
 
 static const struct spc__storage *stored(const char *name)
@@ -51,7 +51,7 @@ TEST(types_and_sizes)
     CHECK_INT(stored("a")->size, 1000 * 8 * 4);
     CHECK_INT(stored("a")->output, 1);
     CHECK_INT(stored("s")->size, (int64_t)8 * 41 * 64 * 48 * 4);
-    CHECK_INT(stored("s")->output, 0); /* its first index */
+    CHECK_INT(stored("s")->output, 0);            /* its first index */
     CHECK_INT(plan.arena_size, 1000 * 4 * 4 + 0); /* only the input; a multiple of 64 */
     CHECK_INT(plan.output_types[2], SPC_DTYPE_F32);
     spc__plan_clear(&plan);
@@ -354,8 +354,7 @@ static void build_random(int nodes)
         } else {
             enum spc__rulebook_kind form = random_below(3) ? SPC__SUBM : SPC__STRIDED;
 
-            params = fixture_params(&graph, form, 3, 2, value->channels,
-                                    widths[random_below(4)]);
+            params = fixture_params(&graph, form, 3, 2, value->channels, widths[random_below(4)]);
             spc__graph_add_conv(&graph, name, "SparseConvolution", in, name, &params, &err);
         }
     }
