@@ -27,7 +27,7 @@
 /* A set of active sites: one resolution of the network. Level 0 is the input. */
 struct spc__level {
     int32_t grid[3]; /* z, y, x */
-    int64_t bound;   /* most sites; level 0's is set by the session */
+    int64_t bound;   /* most sites; in a plan, what the session's options make of it */
     int node;        /* node whose output_bound it is; -1: the input */
     int rulebook;    /* the STRIDED rulebook that makes these sites; -1: the input */
 };
@@ -39,7 +39,10 @@ enum spc__rulebook_kind {
 };
 
 /* Which input row meets which kernel offset for which output row. Equal geometry on equal levels
- * is one rulebook, whatever keys the file uses. Kernel offset k = (kz * Ky + ky) * Kx + kx. */
+ * is one rulebook, whatever keys the file uses. Kernel offset k = (kz * Ky + ky) * Kx + kx.
+ * A SUBM rulebook has stride 1 and padding K/2 * dilation, whatever the file says; a strided 1x1x1
+ * convolution of stride 1 without padding is SUBM. A rulebook may be there only because a level or
+ * an INVERSE one refers to it: no node need use its pairs. */
 struct spc__rulebook {
     enum spc__rulebook_kind kind;
     int in_level, out_level;
@@ -99,7 +102,7 @@ struct spc__node {
     float in_amax;        /* input_dynamic_range; 0: absent */
     const float *weight_amax; /* [cout] or NULL */
 
-    /* ADD */
+    /* ADD: of in[0] and in[1]. CONV with a residual: of its own sum and the residual. */
     float add_amax[2];
 
     /* SCATTER: element (c, z, y, x) of the input goes to out[c*s[0] + z*s[1] + y*s[2] + x*s[3]],
@@ -132,7 +135,8 @@ struct spc__graph {
     struct spc_model_info info; /* metadata; grid and counts are filled by graph_finish */
 };
 
-/* ---- building, with checks: all return SPC_OK or fail with a message that names the node ---- */
+/* ---- building, with checks: all return SPC_OK or fail with a message that names the node ----
+ * After a failure the graph is fit for spc__graph_clear() only. */
 
 /* An empty graph whose input is `name`: sparse, `channels` columns, on `grid` (z, y, x). */
 enum spc_status spc__graph_init(struct spc__graph *graph, enum spc_index_order order,
