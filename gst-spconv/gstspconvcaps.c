@@ -162,7 +162,7 @@ static void set_integers(GstStructure *s, const gchar *name, const gint *integer
     gst_structure_take_value(s, name, &array);
 }
 
-static void set_geometry(GstStructure *s, const struct gst_spconv_geometry *geometry)
+void gst_spconv_geometry_store(const struct gst_spconv_geometry *geometry, GstStructure *s)
 {
     if (geometry->has_voxel_size)
         set_integers(s, "voxel-size-um", geometry->voxel_size_um, 3);
@@ -338,7 +338,7 @@ GstCaps *gst_spconv_voxels_info_to_caps(const struct gst_spconv_voxels_info *inf
         gst_structure_set(s, "features", G_TYPE_STRING, info->features, NULL);
     if (info->max_points_per_voxel > 0)
         gst_structure_set(s, "max-points-per-voxel", G_TYPE_INT, info->max_points_per_voxel, NULL);
-    set_geometry(s, &info->geometry);
+    gst_spconv_geometry_store(&info->geometry, s);
     set_framerate(s, info->fps_n, info->fps_d);
     return caps;
 }
@@ -432,7 +432,7 @@ GstCaps *gst_spconv_bev_info_to_caps(const struct gst_spconv_bev_info *info)
     if (info->axes != SPC_BEV_NONE)
         gst_structure_set(s, "bev-axes", G_TYPE_STRING, info->axes == SPC_BEV_YX ? "yx" : "xy",
                           NULL);
-    set_geometry(s, &info->geometry);
+    gst_spconv_geometry_store(&info->geometry, s);
     set_framerate(s, info->fps_n, info->fps_d);
     return caps;
 }

@@ -56,6 +56,11 @@ void gst_spconv_geometry_get_voxel_size(const struct gst_spconv_geometry *geomet
                                         float metres[3]);
 void gst_spconv_geometry_get_range(const struct gst_spconv_geometry *geometry, float metres[6]);
 
+/* The fields voxel-size-um and range-mm of `structure`, where they are there. */
+gboolean gst_spconv_geometry_parse(struct gst_spconv_geometry *geometry,
+                                   const GstStructure *structure, GError **error);
+void gst_spconv_geometry_store(const struct gst_spconv_geometry *geometry, GstStructure *structure);
+
 struct gst_spconv_points_info {
     gboolean packed; /* application/x-lidar */
     guint point_step;
@@ -103,11 +108,6 @@ gboolean gst_spconv_bev_info_parse(struct gst_spconv_bev_info *info, const GstCa
 GstCaps *gst_spconv_bev_info_to_caps(const struct gst_spconv_bev_info *info);
 /* Bytes of one frame. */
 gsize gst_spconv_bev_info_size(const struct gst_spconv_bev_info *info);
-
-/* The integers of a geometry field of `structure`, where it is there and well-formed: used on
- * caps that are not fixed yet. */
-gboolean gst_spconv_geometry_parse(struct gst_spconv_geometry *geometry,
-                                   const GstStructure *structure, GError **error);
 
 G_END_DECLS
 

@@ -16,6 +16,13 @@ G_BEGIN_DECLS
 gboolean gst_spconv_property_store(gpointer field, const GValue *value);
 gboolean gst_spconv_property_load(gconstpointer field, GValue *value);
 
+/* TRUE, with a warning in the log, where `pspec` may not change in the element's state. */
+gboolean gst_spconv_property_is_fixed(GstElement *element, const GParamSpec *pspec);
+
+/* Flags of properties that can change in NULL and READY, and of those that always can. */
+#define GST_SPCONV_AT_READY (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY)
+#define GST_SPCONV_ANY_TIME (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING)
+
 G_END_DECLS
 
 #endif

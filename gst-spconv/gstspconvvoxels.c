@@ -229,3 +229,10 @@ void gst_spconv_voxels_unmap(struct gst_spconv_voxels *voxels)
         g_free(voxels->copy[i]);
     memset(voxels, 0, sizeof(*voxels));
 }
+
+void gst_spconv_voxels_push_empty(GstPad *pad, const GstBuffer *buffer)
+{
+    if (GST_BUFFER_PTS_IS_VALID(buffer))
+        gst_pad_push_event(pad,
+                           gst_event_new_gap(GST_BUFFER_PTS(buffer), GST_BUFFER_DURATION(buffer)));
+}

@@ -49,6 +49,10 @@ gboolean gst_spconv_voxels_map(struct gst_spconv_voxels *voxels, GstBuffer *buff
                                GError **error);
 void gst_spconv_voxels_unmap(struct gst_spconv_voxels *voxels);
 
+/* Push the empty frame that stands at the time of `buffer`: a GAP event. Without a timestamp there
+ * is nothing to push. */
+void gst_spconv_voxels_push_empty(GstPad *pad, const GstBuffer *buffer);
+
 G_END_DECLS
 
 #endif
