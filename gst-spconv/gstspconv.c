@@ -8,6 +8,8 @@ static gboolean plugin_init(GstPlugin *plugin)
 
     ok &= GST_ELEMENT_REGISTER(bevrender, plugin);
     ok &= GST_ELEMENT_REGISTER(lidartestsrc, plugin);
+    ok &= GST_ELEMENT_REGISTER(lidarvoxelize, plugin);
+    ok &= GST_ELEMENT_REGISTER(spconvinfer, plugin);
     return ok;
 }
 
