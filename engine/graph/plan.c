@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static enum spc_status check_options(const struct spc__plan_options *options, struct spc_error *err)
+static enum spc_status check_options(const struct spc__plan_options *options,
+                                     struct spc_error *err)
 {
     if (options->precision == SPC_PRECISION_INT8)
         return spc__fail(err, SPC_ERR_UNSUPPORTED,

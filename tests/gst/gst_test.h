@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* What element tests share: the bus of a harness, and frames for the model tiny.onnx. */
+#ifndef SPC_GST_TEST_H
+#define SPC_GST_TEST_H
+
+#include <gst/check/gstharness.h>
+#include <gst/gst.h>
+#include <spc/spc.h>
+
+#include "gstspconvvoxels.h"
+#include "test.h"
+
+/* tiny.onnx: 5 features, grid 9,32,32, range -8,-8,-2 .. 8,8,2 in voxels of 0.5 m. */
+#define TINY_GRID_FIELDS                                                                           \
+    "application/x-voxels,version=1,feature-type=float32,index-type=int32,grid-x=32,grid-y=32,"    \
+    "grid-z=9,max-voxels=1000,batch=1"
+#define TINY_CAPS TINY_GRID_FIELDS ",num-features=5,index-order=bzyx,framerate=10/1"
+#define TINY_OUT_VALUES (24 * 8 * 8)
+
+static inline gchar *golden_path(const gchar *folder, const gchar *name)
+{
+    return g_build_filename(g_getenv("SPC_TEST_GOLDEN"), folder, name, NULL);
+}
+
+static inline struct spc_array read_golden(const gchar *folder, const gchar *name)
+{
+    gchar *path = golden_path(folder, name);
+    struct spc_array array = {0};
+    struct spc_error error;
+
+    if (spc_array_read(path, &array, &error))
+        fprintf(stderr, "%s\n", error.message);
+    CHECK(array.data != NULL);
+    g_free(path);
+    return array;
+}
+
+/* A harness around `element` with a bus of its own, so that messages can be read. */
+static inline GstHarness *harness_with_bus(const gchar *element, GstBus **bus)
+{
+    GstHarness *h = gst_harness_new(element);
+
+    *bus = gst_bus_new();
+    gst_element_set_bus(h->element, *bus);
+    return h;
+}
+
+static inline void harness_free(GstHarness *h, GstBus *bus)
+{
+    gst_bus_set_flushing(bus, TRUE);
+    gst_element_set_bus(h->element, NULL);
+    gst_object_unref(bus);
+    gst_harness_teardown(h);
+}
+
+static inline void set_model(GstHarness *h, const gchar *name)
+{
+    gchar *path = golden_path("models", name);
+
+    g_object_set(h->element, "model-file", path, NULL);
+    g_free(path);
+}
+
+/* The text of the first message of this type, "" if there is none; other messages before it are
+ * taken off the bus. With `domain`, the message must be of this domain and code. */
+static inline gchar *take_text(GstBus *bus, GstMessageType type, GQuark domain, gint code)
+{
+    GstMessage *message = gst_bus_pop_filtered(bus, type);
+    GError *error = NULL;
+    gchar *debug = NULL, *text;
+
+    if (!message)
+        return g_strdup("");
+    if (type == GST_MESSAGE_ERROR)
+        gst_message_parse_error(message, &error, &debug);
+    else
+        gst_message_parse_warning(message, &error, &debug);
+    CHECK(error->domain == domain && error->code == code);
+    text = g_strdup_printf("%s %s", error->message, debug ? debug : "");
+    g_error_free(error);
+    g_free(debug);
+    gst_message_unref(message);
+    return text;
+}
+
+#define CHECK_ERROR(bus, domain, code, part)                                                       \
+    do {                                                                                           \
+        gchar *text_ = take_text(bus, GST_MESSAGE_ERROR, domain, code);                            \
+        CHECK_TEXT(text_, part);                                                                   \
+        g_free(text_);                                                                             \
+    } while (0)
+
+/* The payload of a frame from arrays [N][C] and [N][4]. */
+static inline GstBuffer *voxel_buffer(const struct spc_array *features,
+                                      const struct spc_array *indices)
+{
+    guint columns = (guint)features->dims[1];
+    GstBuffer *buffer = gst_spconv_voxels_new(features->dtype, columns, features->dims[0]);
+    struct gst_spconv_voxels view;
+
+    CHECK(gst_spconv_voxels_map(&view, buffer, GST_MAP_WRITE, features->dtype, columns, NULL));
+    memcpy(view.features, features->data, features->size);
+    memcpy(view.indices, indices->data, indices->size);
+    gst_spconv_voxels_unmap(&view);
+    return buffer;
+}
+
+static inline GstBuffer *golden_frame(const gchar *stem)
+{
+    gchar *features_name = g_strconcat(stem, ".features.npy", NULL);
+    gchar *indices_name = g_strconcat(stem, ".indices.npy", NULL);
+    struct spc_array features = read_golden("frames", features_name);
+    struct spc_array indices = read_golden("frames", indices_name);
+    GstBuffer *buffer = voxel_buffer(&features, &indices);
+
+    spc_array_free(&features);
+    spc_array_free(&indices);
+    g_free(features_name);
+    g_free(indices_name);
+    return buffer;
+}
+
+#endif
