@@ -140,8 +140,8 @@ static int compare_matched(struct comparison *c, const struct spc_array indices[
     if (c->arrays[1].dims[1] != width || indices[0].dims[1] != indices[1].dims[1])
         return tool_fail(tool,
                          "A has %" PRId64 " features and %" PRId64 " index columns, B %" PRId64
-                         " and %" PRId64, width, indices[0].dims[1], c->arrays[1].dims[1],
-                         indices[1].dims[1]);
+                         " and %" PRId64,
+                         width, indices[0].dims[1], c->arrays[1].dims[1], indices[1].dims[1]);
     wrong = compare_match_rows(indices[0].data, indices[0].dims[0], indices[1].data,
                                indices[1].dims[0], (int)indices[0].dims[1], &c->match);
     if (wrong)
