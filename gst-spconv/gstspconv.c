@@ -7,6 +7,7 @@ static gboolean plugin_init(GstPlugin *plugin)
     gboolean ok = TRUE;
 
     ok &= GST_ELEMENT_REGISTER(bevrender, plugin);
+    ok &= GST_ELEMENT_REGISTER(lidarfilesrc, plugin);
     ok &= GST_ELEMENT_REGISTER(lidartestsrc, plugin);
     ok &= GST_ELEMENT_REGISTER(lidarvoxelize, plugin);
     ok &= GST_ELEMENT_REGISTER(spconvinfer, plugin);
