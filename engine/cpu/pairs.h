@@ -22,7 +22,7 @@ struct spc__pairs {
     int64_t num_windows; /* of this frame */
     int64_t num_pairs;   /* of this frame */
     /* Pairs of (window w, offset k): [start[w * (K + 1) + k], start[w * (K + 1) + k + 1]).
-     * Windows may leave gaps between one another. int64: pairs can be more than 2^31. */
+     * Windows leave gaps between one another. int64: they may reach beyond 2^31. */
     int64_t *start;      /* [max_windows * (K + 1)] */
     int32_t *in;         /* input row */
     uint16_t *out;       /* output row - w * window */

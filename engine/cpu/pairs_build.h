@@ -9,22 +9,39 @@ struct spc__pairs_job {
     struct spc__pairs *pairs;
     const struct spc__geometry *geometry;
     const struct spc__sites *in, *out;
-    /* Adds the number of pairs of each offset to counts[offsets]. */
-    void (*count)(const struct spc__pairs_job *job, int64_t window, int64_t *counts);
-    /* Writes each offset's pairs from places[offset] on and advances it. */
-    void (*write)(const struct spc__pairs_job *job, int64_t window, int64_t *places);
+    /* Writes the lists of all offsets one behind the other, from start[0] on, and fills
+     * start[1 .. offsets]. May write one entry beyond the last list. */
+    void (*window)(const struct spc__pairs_job *job, int64_t first_row, int64_t end_row,
+                   int64_t *start);
 };
 
-/* Counts and writes all windows. */
 void spc__pairs_run(struct spc__pairs_job *job, int window, struct spc__pool *pool);
 
-/* Whether words of 64 bits hold both sides' columns on the finer side's scale, and every shift:
- * then pairs can be found by columns. */
+/* ---- by columns ---- */
+
+#define SPC__PAIRS_MAX_KERNEL 15
+#define SPC__PAIRS_MAX_AREA 4096
+#define SPC__PAIRS_MAX_CELLS (9 * SPC__MAX_WINDOW)
+
+/* Most input coordinates that `tile` output coordinates in a row can meet along an axis, from the
+ * first to the last. */
+static inline int32_t spc__pairs_area(const struct spc__geometry *g, int axis, int32_t tile)
+{
+    int32_t reach = (g->kernel[axis] - 1) * g->dilation[axis];
+
+    if (g->subm)
+        return tile + reach;
+    return g->inverse ? (tile - 1 + reach) / g->stride[axis] + 2
+                      : (tile - 1) * g->stride[axis] + reach + 1;
+}
+
+/* Whether words of 64 bits hold both sides' columns on the finer side's scale, and every shift,
+ * and what a window needs fits on the stack: then pairs can be found by columns. */
 bool spc__pairs_columns_fit(const struct spc__geometry *g, const struct spc__sites *in,
-                            const struct spc__sites *out);
-void spc__pairs_count_columns(const struct spc__pairs_job *job, int64_t window, int64_t *counts);
-void spc__pairs_write_columns(const struct spc__pairs_job *job, int64_t window, int64_t *places);
-void spc__pairs_count_bmi2(const struct spc__pairs_job *job, int64_t window, int64_t *counts);
-void spc__pairs_write_bmi2(const struct spc__pairs_job *job, int64_t window, int64_t *places);
+                            const struct spc__sites *out, int window);
+void spc__pairs_window_columns(const struct spc__pairs_job *job, int64_t first_row,
+                               int64_t end_row, int64_t *start);
+void spc__pairs_window_bmi2(const struct spc__pairs_job *job, int64_t first_row, int64_t end_row,
+                            int64_t *start);
 
 #endif

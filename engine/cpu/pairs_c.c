@@ -26,35 +26,21 @@ static int32_t find(const struct spc__pairs_job *job, const int32_t *coords, int
                           source(g, 2, coords[2], kx));
 }
 
-static int64_t window_end(const struct spc__pairs_job *job, int64_t window)
+static void window_c(const struct spc__pairs_job *job, int64_t first_row, int64_t end_row,
+                     int64_t *start)
 {
-    int64_t end = (window + 1) * job->pairs->window;
-
-    return end < job->out->count ? end : job->out->count;
-}
-
-static void count(const struct spc__pairs_job *job, int64_t window, int64_t *counts)
-{
-    int64_t first = window * job->pairs->window, end = window_end(job, window);
-
-    for (int k = 0; k < job->pairs->offsets; k++)
-        for (int64_t row = first; row < end; row++)
-            counts[k] += find(job, job->out->coords + 3 * row, k) >= 0;
-}
-
-static void write(const struct spc__pairs_job *job, int64_t window, int64_t *places)
-{
-    int64_t first = window * job->pairs->window, end = window_end(job, window);
+    int64_t place = start[0];
 
     for (int k = 0; k < job->pairs->offsets; k++) {
-        for (int64_t row = first; row < end; row++) {
+        for (int64_t row = first_row; row < end_row; row++) {
             int32_t in = find(job, job->out->coords + 3 * row, k);
 
             if (in < 0)
                 continue;
-            job->pairs->in[places[k]] = in;
-            job->pairs->out[places[k]++] = (uint16_t)(row - first);
+            job->pairs->in[place] = in;
+            job->pairs->out[place++] = (uint16_t)(row - first_row);
         }
+        start[k + 1] = place;
     }
 }
 
@@ -62,7 +48,7 @@ void spc__pairs_build_c(struct spc__pairs *pairs, const struct spc__geometry *ge
                         const struct spc__sites *in, const struct spc__sites *out, int window,
                         struct spc__pool *pool)
 {
-    struct spc__pairs_job job = {pairs, geometry, in, out, count, write};
+    struct spc__pairs_job job = {pairs, geometry, in, out, window_c};
 
     spc__pairs_run(&job, window, pool);
 }

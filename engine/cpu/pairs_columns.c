@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
 /* Pairs by columns, for any processor. */
-#define COUNT spc__pairs_count_columns
-#define WRITE spc__pairs_write_columns
+#define WINDOW spc__pairs_window_columns
 #include "cpu/pairs_columns.inc"

@@ -109,14 +109,14 @@ static void compare_pairs(struct check *check, const struct spc__pairs *a,
 
 struct way {
     const char *isa;
-    void (*count)(const struct spc__pairs_job *job, int64_t window, int64_t *counts);
-    void (*write)(const struct spc__pairs_job *job, int64_t window, int64_t *places);
+    void (*window)(const struct spc__pairs_job *job, int64_t first_row, int64_t end_row,
+                   int64_t *start);
 };
 
 static const struct way ways[] = {
-    {"c", spc__pairs_count_columns, spc__pairs_write_columns},
+    {"c", spc__pairs_window_columns},
 #if defined(__x86_64__)
-    {"bmi2", spc__pairs_count_bmi2, spc__pairs_write_bmi2},
+    {"bmi2", spc__pairs_window_bmi2},
 #endif
 };
 
@@ -135,7 +135,7 @@ static void check_ways(struct check *check, const struct geometry *g, struct spc
                        const struct spc__sites *out, int window, struct spc__pool *pool)
 {
     for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
-        struct spc__pairs_job job = {fast, &g->raw, in, out, ways[i].count, ways[i].write};
+        struct spc__pairs_job job = {fast, &g->raw, in, out, ways[i].window};
 
         if (!usable(check, &ways[i]))
             continue;
@@ -162,7 +162,7 @@ static void check_build(struct check *check, const struct geometry *g, const str
     for (int i = 0; i < 2; i++) {
         spc__pairs_build(&fast, &g->raw, in, out, window, pools[i]);
         compare_pairs(check, &fast, &plain);
-        if (spc__pairs_columns_fit(&g->raw, in, out))
+        if (spc__pairs_columns_fit(&g->raw, in, out, window))
             check_ways(check, g, &fast, &plain, in, out, window, pools[i]);
         spc__pool_destroy(pools[i]);
     }
