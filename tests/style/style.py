@@ -114,7 +114,8 @@ if __name__ == "__main__":
     if "--self-test" in sys.argv:
         tree.self_test(check, GOOD, BAD)
     found, count = [], 0
-    for name, content in tree.files(C_FILES + (".py", ".sh", ".md", ".proto", "meson.build")):
+    for name, content in tree.files(C_FILES + (".py", ".sh", ".md", ".proto", "meson.build",
+                                               "/run", "/demo", "/setup")):
         found += check(name, content)
         count += 1
     tree.report(found, count)

@@ -15,7 +15,7 @@ def files(suffixes, root=ROOT):
             if path.is_dir():
                 if path.name not in SKIP and not path.name.startswith(("build", ".venv", ".cache")):
                     todo.append(path)
-            elif path.name.endswith(tuple(suffixes)):
+            elif ("/" + path.name).endswith(tuple(suffixes)):
                 yield path.relative_to(root).as_posix(), path.read_text(errors="replace")
 
 
