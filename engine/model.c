@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/options.h"
+#include "base/text.h"
 #include "onnx/onnx.h"
 
 #include <stdio.h>
@@ -111,6 +112,8 @@ static void describe_node(const struct spc__graph *graph, const struct spc__node
     snprintf(info->name, sizeof(info->name), "%s", node->name);
     snprintf(info->op, sizeof(info->op), "%s", node->op_type);
     snprintf(info->rulebook, sizeof(info->rulebook), "%s", node->key ? node->key : "");
+    spc__text_clean(info->name);
+    spc__text_clean(info->rulebook);
     info->in_channels = columns(&graph->values[node->in[0]]);
     info->out_channels = columns(out);
     if (node->op == SPC__OP_CONV)
@@ -192,7 +195,7 @@ static void name_file(const char *path, struct spc_error *err)
     if (!err)
         return;
     memcpy(message, err->message, sizeof(message));
-    snprintf(err->message, sizeof(err->message), "%.140s: %.350s", path, message);
+    spc__fail(err, err->status, "%.140s: %s", path, message);
 }
 
 enum spc_status spc_model_load_file(const char *path, const struct spc_model_options *options,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
 
+#include "base/text.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -14,6 +16,7 @@ enum spc_status spc__fail(struct spc_error *err, enum spc_status status, const c
     va_start(args, format);
     vsnprintf(err->message, sizeof(err->message), format, args);
     va_end(args);
+    spc__text_clean(err->message);
     return status;
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/log.h"
 
+#include "base/text.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -14,5 +16,6 @@ void spc__log(const struct spc__log *log, enum spc_log_level level, const char *
     va_start(args, format);
     vsnprintf(line, sizeof(line), format, args);
     va_end(args);
+    spc__text_clean(line);
     log->fn(log->user, level, line);
 }

@@ -2,6 +2,8 @@
 /* A value of the graph as the user sees it. */
 #include "graph/axes.h"
 
+#include "base/text.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -47,6 +49,7 @@ void spc__graph_describe(const struct spc__graph *graph, int value, int64_t boun
 
     memset(info, 0, sizeof(*info));
     snprintf(info->name, sizeof(info->name), "%s", from->name);
+    spc__text_clean(info->name);
     info->grid_z = grid[0];
     info->grid_y = grid[1];
     info->grid_x = grid[2];

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "base/shared.h"
+#include "base/text.h"
 #include "test.h"
 
 TEST(error_message)
@@ -16,6 +17,29 @@ TEST(error_message)
     CHECK_INT(err.status, SPC_ERR_MODEL);
     CHECK_INT(spc__fail(NULL, SPC_ERR_IO, "nobody listens"), SPC_ERR_IO);
     CHECK_TEXT(spc_status_name(SPC_ERR_CAPACITY), "SPC_ERR_CAPACITY");
+}
+
+TEST(text_clean)
+{
+    static const char *const cases[][2] = {
+        {"plain", "plain"},
+        {"gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f"},                       /* 2 bytes each */
+        {"\xe7\x82\xb9 \xf0\x9f\x9a\x80", "\xe7\x82\xb9 \xf0\x9f\x9a\x80"}, /* 3 and 4 */
+        {"a\nb\x7f", "a?b?"},
+        {"cut \xe7\x82", "cut ??"},
+        {"\xff\x80\xc0\x80", "????"},
+        {"\xed\xa0\x80", "???"},      /* a surrogate */
+        {"\xc2\x85", "??"},           /* a control character */
+        {"\xf4\x90\x80\x80", "????"}, /* beyond the last code point */
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[40];
+
+        snprintf(text, sizeof(text), "%s", cases[i][0]);
+        spc__text_clean(text);
+        CHECK(!strcmp(text, cases[i][1]));
+    }
 }
 
 TEST(alloc_overflow)
@@ -111,6 +135,7 @@ TEST(shared_makes_once)
 int main(void)
 {
     RUN(error_message);
+    RUN(text_clean);
     RUN(alloc_overflow);
     RUN(half_round_trip);
     RUN(half_rounding);
