@@ -189,19 +189,20 @@ static gboolean stop(GstBaseTransform *trans)
 
 /* ------------------------------------------------------------------ events and queries ------- */
 
-/* Where the frame itself is missing there is nothing to answer: that GAP travels on. */
-static gboolean is_empty_frame(GstSpconvInfer *self, GstEvent *event)
+/* A GAP is an empty frame, unless it says that the data is missing: that one just travels on. */
+static gboolean count_empty_frame(GstSpconvInfer *self, GstEvent *event)
 {
-    enum gst_spconv_empty_frames policy;
+    gboolean zeros;
     GstGapFlags flags = 0;
 
     gst_event_parse_gap_flags(event, &flags);
+    if (flags & GST_GAP_FLAG_MISSING_DATA)
+        return FALSE;
     GST_OBJECT_LOCK(self);
-    policy = self->settings.empty_frames;
+    self->stats.empty_frames++;
+    zeros = self->settings.empty_frames == GST_SPCONV_EMPTY_ZEROS && !self->contract.sparse;
     GST_OBJECT_UNLOCK(self);
-    return policy == GST_SPCONV_EMPTY_ZEROS && !(flags & GST_GAP_FLAG_MISSING_DATA) &&
-           gst_pad_has_current_caps(GST_BASE_TRANSFORM_SRC_PAD(self)) &&
-           !gst_spconv_infer_get_contract(self).sparse;
+    return zeros && gst_pad_has_current_caps(GST_BASE_TRANSFORM_SRC_PAD(self));
 }
 
 static gboolean sink_event(GstBaseTransform *trans, GstEvent *event)
@@ -211,15 +212,10 @@ static gboolean sink_event(GstBaseTransform *trans, GstEvent *event)
 
     if (GST_EVENT_TYPE(event) == GST_EVENT_CAPS)
         return gst_spconv_infer_take_caps(self, event);
-    if (GST_EVENT_TYPE(event) == GST_EVENT_GAP) {
-        GST_OBJECT_LOCK(self);
-        self->stats.empty_frames++;
-        GST_OBJECT_UNLOCK(self);
-        if (is_empty_frame(self, event)) {
-            gst_event_parse_gap(event, &pts, &duration);
-            gst_event_unref(event);
-            return gst_spconv_infer_push_zeros(self, pts, duration) == GST_FLOW_OK;
-        }
+    if (GST_EVENT_TYPE(event) == GST_EVENT_GAP && count_empty_frame(self, event)) {
+        gst_event_parse_gap(event, &pts, &duration);
+        gst_event_unref(event);
+        return gst_spconv_infer_push_zeros(self, pts, duration) == GST_FLOW_OK;
     }
     return GST_SPCONV_INFER_BASE->sink_event(trans, event);
 }
