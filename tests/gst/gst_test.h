@@ -35,13 +35,32 @@ static inline struct spc_array read_golden(const gchar *folder, const gchar *nam
     return array;
 }
 
-/* A harness around `element` with a bus of its own, so that messages can be read. */
-static inline GstHarness *harness_with_bus(const gchar *element, GstBus **bus)
+/* An element with its properties, as in a launch line; "%s" in it is the path of a golden model. */
+static inline GstElement *make_element(const gchar *launch, const gchar *model)
 {
-    GstHarness *h = gst_harness_new(element);
+    gchar *path = golden_path("models", model), *line;
+    gchar **parts = g_strsplit(launch, "%s", -1);
+    GstElement *element;
+
+    line = g_strjoinv(path, parts);
+    element = gst_parse_launch(line, NULL);
+    CHECK(element != NULL);
+    g_strfreev(parts);
+    g_free(line);
+    g_free(path);
+    return element;
+}
+
+/* A harness around it, with a bus so that messages can be read. */
+static inline GstHarness *harness_new(const gchar *launch, const gchar *model, GstBus **bus)
+{
+    GstElement *element = make_element(launch, model);
+    GstHarness *h;
 
     *bus = gst_bus_new();
-    gst_element_set_bus(h->element, *bus);
+    gst_element_set_bus(element, *bus);
+    h = gst_harness_new_with_element(element, "sink", "src");
+    gst_object_unref(element);
     return h;
 }
 
@@ -51,14 +70,6 @@ static inline void harness_free(GstHarness *h, GstBus *bus)
     gst_element_set_bus(h->element, NULL);
     gst_object_unref(bus);
     gst_harness_teardown(h);
-}
-
-static inline void set_model(GstHarness *h, const gchar *name)
-{
-    gchar *path = golden_path("models", name);
-
-    g_object_set(h->element, "model-file", path, NULL);
-    g_free(path);
 }
 
 /* The text of the first message of this type, "" if there is none; other messages before it are
@@ -75,7 +86,8 @@ static inline gchar *take_text(GstBus *bus, GstMessageType type, GQuark domain, 
         gst_message_parse_error(message, &error, &debug);
     else
         gst_message_parse_warning(message, &error, &debug);
-    CHECK(error->domain == domain && error->code == code);
+    CHECK(error->domain == domain);
+    CHECK_INT(error->code, code);
     text = g_strdup_printf("%s %s", error->message, debug ? debug : "");
     g_error_free(error);
     g_free(debug);
@@ -118,6 +130,37 @@ static inline GstBuffer *golden_frame(const gchar *stem)
     g_free(features_name);
     g_free(indices_name);
     return buffer;
+}
+
+/* An unsigned number of the element's `stats`. */
+static inline guint64 stat_of(GstElement *element, const gchar *name)
+{
+    GstStructure *stats = NULL;
+    guint64 value = G_MAXUINT64;
+
+    g_object_get(element, "stats", &stats, NULL);
+    CHECK(gst_structure_get_uint64(stats, name, &value));
+    gst_structure_free(stats);
+    return value;
+}
+
+/* A state change that fails with this error. */
+static inline void check_start_fails(const gchar *launch, const gchar *model, GQuark domain,
+                                     gint code, const gchar *part)
+{
+    GstElement *element = make_element(launch, model);
+    GstBus *bus = gst_bus_new();
+    gchar *text;
+
+    gst_element_set_bus(element, bus);
+    CHECK_INT(gst_element_set_state(element, GST_STATE_PAUSED), GST_STATE_CHANGE_FAILURE);
+    text = take_text(bus, GST_MESSAGE_ERROR, domain, code);
+    CHECK_TEXT(text, part);
+    g_free(text);
+    gst_element_set_state(element, GST_STATE_NULL);
+    gst_element_set_bus(element, NULL);
+    gst_object_unref(element);
+    gst_object_unref(bus);
 }
 
 #endif
