@@ -10,6 +10,8 @@
 #include "cpu/x86/kernels_x86.h"
 
 #include <cpuid.h>
+#elif defined(__aarch64__)
+#include "cpu/arm/kernels_arm.h"
 #endif
 
 static const struct spc__kernels kernels_c = {
@@ -71,6 +73,20 @@ static bool has_avx512(void)
 }
 #endif
 
+#if defined(__aarch64__)
+static const struct spc__kernels kernels_neon = {
+    .isa = "neon",
+    .conv = spc__conv_neon,
+    .finish_f32 = spc__finish_f32_neon,
+    .finish_f16 = spc__finish_f16_neon,
+    .add_f32 = spc__add_f32_neon,
+    .add_f16 = spc__add_f16_neon,
+    .widen = spc__widen_neon,
+    .narrow = spc__narrow_neon,
+    .scatter = spc__scatter_c,
+};
+#endif
+
 /* Slowest first; "auto" takes the last that the machine has. */
 static const struct {
     const struct spc__kernels *kernels;
@@ -80,6 +96,8 @@ static const struct {
 #if defined(__x86_64__)
     {&kernels_avx2, has_avx2},
     {&kernels_avx512, has_avx512},
+#elif defined(__aarch64__)
+    {&kernels_neon, always},
 #endif
 };
 

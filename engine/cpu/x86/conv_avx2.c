@@ -8,8 +8,10 @@
  * 128 > 128 channels 122 GFLOP/s, 64 > 64 122, 32 > 32 120 (110 without the prefetch), 16 > 16 95
  * (72 without).
  */
+#include "cpu/tile.h"
 #include "cpu/x86/kernels_x86.h"
-#include "cpu/x86/tile.h"
+
+#include <immintrin.h>
 
 /* rows x 16 sums, in registers over all of cin. */
 static inline __attribute__((always_inline)) void tile(const struct tile *t, int64_t first,
@@ -48,46 +50,5 @@ static inline __attribute__((always_inline)) void tile(const struct tile *t, int
     }
 }
 
-/* All pairs against one panel, in tiles of at most 6 rows that are as even as can be. */
-static void sweep(const struct tile *t)
-{
-    int64_t first = 0;
-
-    for (int64_t left = (t->pairs + 5) / 6; left; left--) {
-        int64_t rows = (t->pairs - first + left - 1) / left;
-
-        switch (rows) {
-        case 1:
-            tile(t, first, 1);
-            break;
-        case 2:
-            tile(t, first, 2);
-            break;
-        case 3:
-            tile(t, first, 3);
-            break;
-        case 4:
-            tile(t, first, 4);
-            break;
-        case 5:
-            tile(t, first, 5);
-            break;
-        default:
-            tile(t, first, 6);
-            break;
-        }
-        first += rows;
-    }
-}
-
-void spc__conv_avx2(const float *in, const int32_t *in_rows, const uint16_t *out_rows,
-                    int64_t pairs, const float *weights, int cin, int panels, float *acc)
-{
-    struct tile t = {in, in_rows, out_rows, weights, acc, panels * SPC__PANEL, pairs, cin};
-
-    for (int panel = 0; panel < panels; panel++) {
-        sweep(&t);
-        t.weights += (int64_t)cin * SPC__PANEL;
-        t.acc += SPC__PANEL;
-    }
-}
+#define KERNEL(name) spc__##name##_avx2
+#include "cpu/conv_rows6.h"

@@ -10,8 +10,10 @@
  * are gathered from L2: 128 > 128 239, 64 > 64 237, 32 > 32 194 (168 without the prefetch),
  * 16 > 16 118 (78 without); 12 x 32 everywhere is 1 to 3 % slower from 64 channels on.
  */
+#include "cpu/tile.h"
 #include "cpu/x86/kernels_x86.h"
-#include "cpu/x86/tile.h"
+
+#include <immintrin.h>
 
 /* rows x (16 * panels) sums, in registers over all of cin. */
 static inline __attribute__((always_inline)) void tile(const struct tile *t, int64_t first,

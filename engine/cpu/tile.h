@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What the convolution kernels for x86 have in common. */
-#ifndef SPC_CPU_X86_TILE_H
-#define SPC_CPU_X86_TILE_H
+/* What the convolution kernels of the instruction sets have in common. */
+#ifndef SPC_CPU_TILE_H
+#define SPC_CPU_TILE_H
 
 #include "cpu/kernels.h"
-
-#include <immintrin.h>
 
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
@@ -35,7 +33,7 @@ static inline __attribute__((always_inline)) void prefetch(const struct tile *t,
         const float *in = t->in + (int64_t)t->in_rows[first + r] * t->cin;
 
         for (int c = 0; c < t->cin; c += 16)
-            _mm_prefetch((const char *)(in + c), _MM_HINT_T0);
+            __builtin_prefetch(in + c);
     }
 }
 
