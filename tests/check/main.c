@@ -8,14 +8,15 @@
 #include <string.h>
 #include <time.h>
 
-extern const struct check_case check_conv[], check_frame[], check_index[], check_rows[],
-    check_voxel[];
+extern const struct check_case check_conv[], check_dense[], check_frame[], check_index[],
+    check_rows[], check_voxel[];
 
 static const struct check_suite suites[] = {
     {"index", check_index},
     {"frame", check_frame},
     {"voxel", check_voxel},
     {"conv", check_conv},
+    {"dense", check_dense},
     {"rows", check_rows},
     {NULL, NULL},
 };

@@ -21,7 +21,8 @@ QUOTED = [
     (r"engine/voxel/", r"(base|voxel)/|cpu/(sites|columns)\.h$"),
     # Kernels: no allocation, logging, threads or graph.
     (r"engine/cpu/((x86|arm)/.*|(conv|dense|rows|convert|act)[a-z0-9_]*_c)\.[ch]$",
-     r"base/(half|act)\.h$|cpu/([a-z0-9_]*kernels[a-z0-9_]*|activate|tile|conv_rows6|rows_vector|x86/.*|arm/.*)\.(h|inc)$"),
+     r"base/(half|act)\.h$|cpu/([a-z0-9_]*kernels[a-z0-9_]*|activate|x86/.*|arm/.*)\.(h|inc)$"
+     r"|cpu/(tile|conv_rows6|rows_vector)\.h$"),
     (r"engine/cpu/kernels[a-z0-9_]*\.h$", r"base/|cpu/kernels"),
     (r"engine/cpu/", r"(base|graph|cpu)/|backend\.h$"),
     (r"engine/backend\.[ch]$", r"(base|graph)/|backend\.h$"),
