@@ -234,7 +234,8 @@ void check_bench(struct check *check, const char *label, double items, const cha
 
     if (check->options->json) {
         printf("%s\n  {\"suite\": \"%s\", \"case\": \"%s\", \"label\": \"%s\", "
-               "\"median_ns\": %.1f, \"best_ns\": %.1f, \"items\": %.0f, \"item\": \"%s\", \"samples\": %d}",
+               "\"median_ns\": %.1f, \"best_ns\": %.1f, \"items\": %.0f, "
+               "\"item\": \"%s\", \"samples\": %d}",
                check->first_json ? "" : ",", check->suite, check->name, label, t.median,
                t.best, items, item, t.samples);
         check->first_json = false;
