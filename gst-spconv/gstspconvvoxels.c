@@ -86,7 +86,10 @@ GstBuffer *gst_spconv_voxels_new(enum spc_dtype feature_type, guint num_features
 
 static guint32 word(const guint8 *header, guint i)
 {
-    return GST_READ_UINT32_LE(header + 4 * i);
+    guint32 value;
+
+    memcpy(&value, header + 4 * i, sizeof(value)); /* the block may lie unaligned */
+    return GUINT32_FROM_LE(value);
 }
 
 /* A rank-2 flexible tensor of this type and width; its rows in *rows. */
