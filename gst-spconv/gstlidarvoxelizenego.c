@@ -6,7 +6,7 @@
  * caps that downstream prefers (spconvinfer names there what its model was trained with). What
  * nobody says is an error for the range and the voxel size, and has a default otherwise.
  */
-#include "lidarvoxelize.h"
+#include "gstlidarvoxelize.h"
 #include "gstspconverror.h"
 
 #include <math.h>

@@ -2,8 +2,8 @@
 /*
  * The element lidarvoxelize; its parts share this header.
  *
- *   lidarvoxelize.c        the class, properties, frames
- *   lidarvoxelizenego.c    what to voxelize to: settings, model and downstream caps
+ *   gstlidarvoxelize.c        the class, properties, frames
+ *   gstlidarvoxelizenego.c    what to voxelize to: settings, model and downstream caps
  */
 #ifndef GST_LIDAR_VOXELIZE_H
 #define GST_LIDAR_VOXELIZE_H

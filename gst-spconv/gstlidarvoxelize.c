@@ -24,7 +24,7 @@
  *
  * Since: 0.1
  */
-#include "lidarvoxelize.h"
+#include "gstlidarvoxelize.h"
 #include "gstspconvelements.h"
 #include "gstspconverror.h"
 #include "gstspconvproperties.h"
