@@ -14,7 +14,7 @@ frames=${SPC_DEMO_FRAMES:-50}
 if [ $# -eq 0 ]; then
     echo "== $frames frames of lidartestsrc through the demo's network"
     python3 "$root/pipelines/measure.py" -- lidartestsrc num-buffers="$frames" ! \
-        lidarvoxelize model-file="$demo_model" ! spconvinfer model-file="$demo_model" ! fakesink
+        lidarvoxelize ! spconvinfer model-file="$demo_model" ! fakesink
     exit 0
 fi
 [ $# -eq 4 ] || { echo "usage: benchmark.sh MODEL FEATURES INDICES GRID" >&2; exit 2; }

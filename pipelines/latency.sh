@@ -9,6 +9,6 @@ build_all
 
 if [ $# -eq 0 ]; then
     set -- lidartestsrc is-live=true num-buffers="${SPC_DEMO_FRAMES:-60}" ! \
-        lidarvoxelize model-file="$demo_model" ! spconvinfer model-file="$demo_model" ! fakesink
+        lidarvoxelize ! spconvinfer model-file="$demo_model" ! fakesink
 fi
 python3 "$root/pipelines/measure.py" -- "$@"

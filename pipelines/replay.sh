@@ -25,6 +25,6 @@ model=$3
 [ "$model" != demo ] || model=$demo_model
 mkdir -p "$4"
 gst-launch-1.0 -q lidarfilesrc location="$1" fields="$2" ! \
-    lidarvoxelize model-file="$model" ! spconvinfer model-file="$model" ! \
+    lidarvoxelize ! spconvinfer model-file="$model" ! \
     bevrender ! pngenc ! multifilesink location="$4/%04d.png"
 echo "pictures: $4/*.png"

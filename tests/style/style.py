@@ -11,7 +11,7 @@ import sys
 
 import tree
 
-COLUMNS, FILE_LINES, FUNCTION_LINES = 100, 600, 80
+COLUMNS, FILE_LINES, FUNCTION_LINES = 100, 600, 60
 C_FILES = (".c", ".h", ".cu", ".cuh", ".inc")
 SPDX = "SPDX-License-Identifier: MIT"
 LATER = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")
