@@ -3,6 +3,7 @@
 #include "compat.h"
 
 #ifdef HAVE_GST_TENSOR_META
+#include <gst/analytics/gsttensor.h>
 #include <gst/analytics/gsttensormeta.h>
 
 void gst_spconv_add_tensor_meta(GstBuffer *buffer, const struct gst_spconv_bev_info *info)

@@ -105,6 +105,11 @@ static enum spc_status make_payload(const struct spc_array *features,
     GError *failed = NULL;
     GstBuffer *buffer = gst_spconv_voxels_new(frame->type, frame->num_fields, frame->rows);
 
+    if (!buffer) {
+        fail(error, SPC_ERR_MEMORY, "there is no memory for %" G_GINT64_FORMAT " voxels",
+             (gint64)frame->rows);
+        return SPC_ERR_MEMORY;
+    }
     if (!gst_spconv_voxels_map(&voxels, buffer, GST_MAP_WRITE, frame->type, frame->num_fields,
                                &failed)) {
         fail(error, SPC_ERR_MEMORY, "voxels: %s", failed->message);

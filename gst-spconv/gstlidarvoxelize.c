@@ -187,6 +187,8 @@ static GstFlowReturn prepare_output_buffer(GstBaseTransform *trans, GstBuffer *i
     const struct gst_spconv_voxels_info *info = &GST_LIDAR_VOXELIZE(trans)->output;
 
     *out = gst_spconv_voxels_new(info->feature_type, info->num_features, info->max_voxels);
+    if (!*out)
+        return gst_spconv_post_no_memory(GST_ELEMENT(trans), (guint64)info->max_voxels);
     GST_LIDAR_VOXELIZE_BASE->copy_metadata(trans, in, *out);
     return GST_FLOW_OK;
 }

@@ -42,3 +42,12 @@ void gst_spconv_post_error(GstElement *element, const struct spc_error *error)
                                  codes[status].code, g_strdup(error->message), NULL, __FILE__,
                                  GST_FUNCTION, __LINE__);
 }
+
+GstFlowReturn gst_spconv_post_no_memory(GstElement *element, guint64 rows)
+{
+    GST_ELEMENT_ERROR(
+        element, RESOURCE, NO_SPACE_LEFT,
+        ("There is no memory for a frame of %" G_GUINT64_FORMAT " voxels: lower max-voxels.", rows),
+        (NULL));
+    return GST_FLOW_ERROR;
+}

@@ -14,6 +14,9 @@ gboolean gst_spconv_fail(GError **error, const gchar *format, ...) G_GNUC_PRINTF
 /* Posts an error message on the bus: the status chooses the domain and code. */
 void gst_spconv_post_error(GstElement *element, const struct spc_error *error);
 
+/* The same for memory that is short; returns GST_FLOW_ERROR. */
+GstFlowReturn gst_spconv_post_no_memory(GstElement *element, guint64 rows);
+
 G_END_DECLS
 
 #endif

@@ -9,9 +9,11 @@
 
 #define GST_CAT_DEFAULT gst_spconv_infer_debug
 
-/* A block of voxels of the warm-up: columns along each side, and cells high. */
-#define WARM_UP_SIDE 32
-#define WARM_UP_HEIGHT 4
+/* Voxels of the warm-up: columns of cells, so far apart that the levels below grow, as they do for
+ * a real cloud, and the buffers of all levels are touched. */
+#define WARM_UP_COLUMNS 64
+#define WARM_UP_SPACING 4
+#define WARM_UP_HEIGHT 8
 
 /* ------------------------------------------------------------------ statistics --------------- */
 
@@ -81,6 +83,8 @@ static GstFlowReturn take_sites(GstSpconvInfer *self, GstBuffer *out)
         return GST_BASE_TRANSFORM_FLOW_DROPPED;
     }
     payload = gst_spconv_voxels_new(info->feature_type, info->num_features, result->num_sites);
+    if (!payload)
+        return gst_spconv_post_no_memory(GST_ELEMENT(self), (guint64)result->num_sites);
     if (!gst_spconv_voxels_map(&view, payload, GST_MAP_WRITE, info->feature_type,
                                info->num_features, NULL))
         g_return_val_if_reached(GST_FLOW_ERROR);
@@ -208,17 +212,16 @@ GstFlowReturn gst_spconv_infer_push_zeros(GstSpconvInfer *self, GstClockTime pts
 
 /* ------------------------------------------------------------------ warm-up ------------------ */
 
-/* A dense block in the first corner of the grid. */
-static gint64 fill_block(const struct spc_model_info *model, gint64 bound, gint32 *indices)
+static gint64 fill_columns(const struct spc_model_info *model, gint64 bound, gint32 *indices)
 {
-    gint32 z, y, x;
+    const gint32 side = WARM_UP_COLUMNS * WARM_UP_SPACING;
+    const gboolean xyz = model->index_order == SPC_INDEX_XYZ;
+    gint32 z, y, x; /* odd: a strided convolution spreads them */
     gint64 n = 0;
 
-    for (y = 0; y < MIN(model->grid_y, WARM_UP_SIDE); y++) {
-        for (x = 0; x < MIN(model->grid_x, WARM_UP_SIDE); x++) {
+    for (y = 1; y < MIN(model->grid_y, side); y += WARM_UP_SPACING) {
+        for (x = 1; x < MIN(model->grid_x, side); x += WARM_UP_SPACING) {
             for (z = 0; z < MIN(model->grid_z, WARM_UP_HEIGHT) && n < bound; z++, n++) {
-                gboolean xyz = model->index_order == SPC_INDEX_XYZ;
-
                 indices[4 * n] = 0;
                 indices[4 * n + 1] = xyz ? x : z;
                 indices[4 * n + 2] = y;
@@ -231,7 +234,7 @@ static gint64 fill_block(const struct spc_model_info *model, gint64 bound, gint3
 
 gboolean gst_spconv_infer_warm_up(GstSpconvInfer *self)
 {
-    const gsize rows = WARM_UP_SIDE * WARM_UP_SIDE * WARM_UP_HEIGHT;
+    const gsize rows = WARM_UP_COLUMNS * WARM_UP_COLUMNS * WARM_UP_HEIGHT;
     struct spc_voxels voxels = {.feature_type = SPC_DTYPE_F32};
     struct spc_session_info session;
     struct spc_model_info model;
@@ -244,7 +247,7 @@ gboolean gst_spconv_infer_warm_up(GstSpconvInfer *self)
     spc_model_get_info(self->model, &model);
     spc_session_get_info(self->session, &session);
     features = g_new0(gfloat, rows * (gsize)model.num_features);
-    voxels.num_voxels = fill_block(&model, session.max_voxels, indices);
+    voxels.num_voxels = fill_columns(&model, session.max_voxels, indices);
     voxels.features = features;
     voxels.indices = indices;
     status = run(self, &voxels, NULL, &elapsed, &error);

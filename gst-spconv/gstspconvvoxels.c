@@ -74,12 +74,20 @@ void gst_spconv_voxels_set_rows(GstBuffer *buffer, enum spc_dtype feature_type, 
 
 GstBuffer *gst_spconv_voxels_new(enum spc_dtype feature_type, guint num_features, gint64 rows)
 {
-    GstBuffer *buffer = gst_buffer_new();
-    gsize features = HEADER + block_bytes(feature_type, num_features, rows);
-    gsize indices = HEADER + block_bytes(SPC_DTYPE_I32, INDEX_COLUMNS, rows);
+    GstMemory *features =
+        gst_allocator_alloc(NULL, HEADER + block_bytes(feature_type, num_features, rows), NULL);
+    GstMemory *indices =
+        gst_allocator_alloc(NULL, HEADER + block_bytes(SPC_DTYPE_I32, INDEX_COLUMNS, rows), NULL);
+    GstBuffer *buffer;
 
-    gst_buffer_append_memory(buffer, gst_allocator_alloc(NULL, features, NULL));
-    gst_buffer_append_memory(buffer, gst_allocator_alloc(NULL, indices, NULL));
+    if (!features || !indices) {
+        g_clear_pointer(&features, gst_memory_unref);
+        g_clear_pointer(&indices, gst_memory_unref);
+        return NULL;
+    }
+    buffer = gst_buffer_new();
+    gst_buffer_append_memory(buffer, features);
+    gst_buffer_append_memory(buffer, indices);
     gst_spconv_voxels_set_rows(buffer, feature_type, num_features, rows);
     return buffer;
 }
@@ -154,8 +162,8 @@ static void *block_rows(struct gst_spconv_voxels *voxels, guint i, guint8 *block
 
     if ((guintptr)rows % alignment == 0)
         return rows;
-    voxels->copy[i] = g_memdup2(rows, used - HEADER);
-    return voxels->copy[i];
+    voxels->copy[i] = g_malloc(used - HEADER);
+    return memcpy(voxels->copy[i], rows, used - HEADER);
 }
 
 static gboolean parse(struct gst_spconv_voxels *voxels, GError **error)
