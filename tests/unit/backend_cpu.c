@@ -90,7 +90,7 @@ static void make_graph(struct spc__graph *graph)
     a = conv(graph, &up, low, "up", 7, true, SPC__ACT_SIGMOID);
     spc__graph_add_output(graph, a, NULL);
     spc__graph_add_output(graph, c, NULL);
-    a = conv(graph, &subm, low, "deep", 64, true, SPC__ACT_NONE);
+    a = conv(graph, &subm, low, "deep", 40, true, SPC__ACT_NONE);
     spc__graph_add_output(graph, scatter(graph, a, "nchw", SPC_LAYOUT_LINEAR), NULL);
     spc__graph_add_output(graph, scatter(graph, low, "nchw32", SPC_LAYOUT_NCHW32), NULL);
     spc__graph_add_output(graph, scatter(graph, low, "nhwzc", SPC_LAYOUT_NHWZC), NULL);
@@ -241,9 +241,9 @@ static void check_session(const struct spc__graph *graph,
     struct spc_error err = {0};
 
     if (open_session(&session, graph, plan_options, options, &err)) {
-        make_frame(frame, 700);
+        make_frame(frame, 300);
         check_frame(&session, frame, false);
-        make_frame(frame, 2000);
+        make_frame(frame, 1000);
         frame->voxels.features = frame->half;
         frame->voxels.feature_type = SPC_DTYPE_F16;
         check_frame(&session, frame, true);
