@@ -42,8 +42,7 @@ static void pack(const struct request *request, struct spc__packed *packed)
         for (int panel = 0; panel < packed->panels; panel++, out += panel_floats)
             pack_panel(request, node->weights + (int64_t)k * node->cin * node->cout, panel, out);
     for (int o = 0; o < packed->panels * SPC__PANEL; o++)
-        packed->bias[o] =
-            node->bias && o < node->cout ? stored(node->bias[o], request->half) : 0.0f;
+        packed->bias[o] = node->bias && o < node->cout ? node->bias[o] : 0.0f;
 }
 
 static enum spc_status make(void *context, void **entry, struct spc_error *err)

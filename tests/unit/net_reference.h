@@ -109,7 +109,7 @@ static inline void net_conv_cell(struct net *net, const struct spc__node *node, 
     int32_t at[3];
 
     for (int o = 0; o < node->cout; o++)
-        sum[o] = node->bias ? net_stored(net, node->bias[o]) : 0.0f;
+        sum[o] = node->bias ? node->bias[o] : 0.0f;
     net_at(cell, graph->levels[book->out_level].grid, at);
     NET_FOR_OFFSETS(book, k, n)
     {
