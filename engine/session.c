@@ -212,8 +212,10 @@ void spc_session_get_info(const struct spc_session *session, struct spc_session_
 {
     struct spc__backend_info backend = {.num_steps = 0};
 
-    session->backend->get_info(session->instance, &backend);
     memset(info, 0, sizeof(*info));
+    if (!session)
+        return;
+    session->backend->get_info(session->instance, &backend);
     strncpy(info->backend, session->backend->name, sizeof(info->backend) - 1);
     memcpy(info->device, backend.device, sizeof(info->device));
     memcpy(info->isa, backend.isa, sizeof(info->isa));

@@ -14,6 +14,18 @@ double bench_rate(const struct bench_row *row)
     return row->time.median > 0 ? row->gflop / row->time.median * 1e3 : 0;
 }
 
+double bench_percent(const struct bench_row *row)
+{
+    return row->sgemm.median > 0 ? 100 * bench_rate(row) / row->sgemm.median : 0;
+}
+
+double bench_best_percent(const struct bench_row *row)
+{
+    double product = row->best_sgemm, frame = row->time.min;
+
+    return product > 0 && frame > 0 ? 100 * row->gflop / frame * 1e3 / product : 0;
+}
+
 /* Peak resident memory counts from here on. Where the kernel does not allow that, it counts from
  * the program's start. */
 static void reset_peak(void)
@@ -77,6 +89,7 @@ static int measure_frames(struct run *run, const struct spc_voxels *voxels,
     code = time_frames(run, voxels, plan, row->session.threads, samples, samples + plan->repeat);
     row->time = timing_of(samples, plan->repeat);
     row->sgemm = timing_of(samples + plan->repeat, plan->repeat);
+    row->best_sgemm = samples[2 * plan->repeat - 1]; /* they are sorted now */
     free(samples);
     return code;
 }
@@ -110,6 +123,7 @@ int bench_measure(struct run *run, const struct run_options *options, const stru
     int code;
 
     *row = (struct bench_row){.voxels = voxels.num_voxels};
+    spc_session_free(&run->session); /* the row before's must not count */
     reset_peak();
     code = run_start(run, options, false, false);
     if (code)

@@ -19,6 +19,7 @@ struct bench_row {
     int64_t voxels;
     struct timing time;  /* milliseconds of a frame */
     struct timing sgemm; /* GFLOP/s; with plan.blas */
+    double best_sgemm;   /* the fastest product's */
     double index_ms, gflop;
     double peak_mb; /* of the frames without step times */
     struct steps steps; /* release with steps_clear() */
@@ -32,5 +33,9 @@ int bench_measure(struct run *run, const struct run_options *options, const stru
 
 /* GFLOP/s of the median frame. */
 double bench_rate(const struct bench_row *row);
+/* Part of sgemm's rate: median to median, and the fastest frame to the fastest product, which is
+ * the steadier one on a machine that others use too. */
+double bench_percent(const struct bench_row *row);
+double bench_best_percent(const struct bench_row *row);
 
 #endif

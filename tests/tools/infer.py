@@ -76,6 +76,16 @@ def test_sparse_output(folder):
         check(a.read() == b.read(), "--row-order input is not the input's order")
 
 
+def test_empty_frame(folder):
+    code, out, _ = tool.run("--model", TINY, *frame("tiny.zero"), "--output", folder + "/z.tensor")
+    check(code == 0 and "0 voxels" in out, "an empty frame")
+    check(not any(read_tensor(folder + "/z.tensor")[2]), "zero voxels are not all zero")
+    code, _, _ = tool.run("--model", golden + "/models/unet.onnx", *frame("unet.zero"),
+                          "--output", folder + "/s.tensor")
+    check(code == 0 and read_tensor(folder + "/s.tensor")[1] == (0, 4), "no rows")
+    check(read_tensor(folder + "/s.indices.tensor")[1] == (0, 4), "no index rows")
+
+
 def test_bad_input(folder):
     good = ["--model", TINY, *frame("tiny.some")]
     tool.refused("--model is missing")
@@ -117,7 +127,8 @@ def test_bad_input(folder):
 
 tool.has_manual()
 test_list()
-for test in (test_run, test_all_outputs, test_sparse_output, test_bad_input):
+for test in (test_run, test_all_outputs, test_sparse_output, test_empty_frame,
+             test_bad_input):
     with temporary_folder() as temporary:
         test(temporary)
 finish()
