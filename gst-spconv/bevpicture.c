@@ -193,6 +193,7 @@ void bev_picture_draw_ego(struct bev_picture *picture)
         if (row < 2)
             break;
         snprintf(text, sizeof(text), "%g m", (double)metres);
+        bev_picture_draw_text(picture, column + 1, row + 1, text, SHADE);
         bev_picture_draw_text(picture, column, row, text, INK_SOFT);
     }
 }
