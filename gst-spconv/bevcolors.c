@@ -76,7 +76,8 @@ void bev_value_range(const float *values, size_t count, float low_share, float h
                      float *low, float *high)
 {
     size_t bins[BINS] = {0};
-    float first, last, width;
+    float first, last;
+    double width;
     size_t finite = find_extremes(values, count, &first, &last);
 
     if (!finite) {
@@ -84,7 +85,7 @@ void bev_value_range(const float *values, size_t count, float low_share, float h
         *high = 1;
         return;
     }
-    width = (last / BINS - first / BINS); /* last - first may overflow */
+    width = ((double)last - first) / BINS;
     if (!(width > 0)) {
         *low = first;
         *high = first + fmaxf(1, fabsf(first));
@@ -92,7 +93,9 @@ void bev_value_range(const float *values, size_t count, float low_share, float h
     }
     for (size_t i = 0; i < count; i++)
         if (isfinite(values[i]))
-            bins[(int)fminf(values[i] / width - first / width, BINS - 1)]++;
-    *low = first + width * (float)find_bin(bins, low_share * (float)finite);
-    *high = first + width * (float)(find_bin(bins, high_share * (float)finite) + 1);
+            bins[(int)fmin(((double)values[i] - first) / width, BINS - 1)]++;
+    *low = (float)(first + width * find_bin(bins, low_share * (float)finite));
+    *high = (float)fmin(last, first + width * (find_bin(bins, high_share * (float)finite) + 1));
+    if (!(*high > *low)) /* far from 0, a bin may be less than a float can tell */
+        *high = nextafterf(*low, INFINITY);
 }

@@ -1,9 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of sources share. */
+/* What the tests of the sources and of the renderer share. */
 #ifndef SPC_SOURCE_TEST_H
 #define SPC_SOURCE_TEST_H
 
 #include "gst_test.h"
+
+/* A harness of one element, for those that need it in their hands, with a bus of its own. */
+static inline GstHarness *harness_with_bus(const gchar *element, GstBus **bus)
+{
+    GstHarness *h = gst_harness_new(element);
+
+    *bus = gst_bus_new();
+    gst_element_set_bus(h->element, *bus);
+    return h;
+}
 
 /* A harness of a launch line with a bus of its own; free it with harness_free(). */
 static inline GstHarness *source(const gchar *line, GstBus **bus)
