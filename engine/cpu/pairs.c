@@ -94,19 +94,40 @@ bool spc__pairs_columns_fit(const struct spc__geometry *g, const struct spc__sit
            (int64_t)g->kernel[1] * g->kernel[2] * window <= SPC__PAIRS_MAX_CELLS;
 }
 
+bool spc__pairs_rows_fit(const struct spc__geometry *g, int window)
+{
+    return (int64_t)g->kernel[1] * g->kernel[2] * window <= SPC__PAIRS_MAX_CELLS;
+}
+
+struct ways {
+    void (*columns)(const struct spc__pairs_job *job, int64_t first_row, int64_t end_row,
+                    int64_t *start);
+    void (*rows)(const struct spc__pairs_job *job, int64_t first_row, int64_t end_row,
+                 int64_t *start);
+};
+
+static struct ways ways_of_machine(void)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("popcnt") && __builtin_cpu_supports("bmi2"))
+        return (struct ways){spc__pairs_columns_bmi2, spc__pairs_rows_bmi2};
+#endif
+    return (struct ways){spc__pairs_columns_any, spc__pairs_rows_any};
+}
+
 void spc__pairs_build(struct spc__pairs *pairs, const struct spc__geometry *geometry,
                       const struct spc__sites *in, const struct spc__sites *out, int window,
                       struct spc__pool *pool)
 {
-    struct spc__pairs_job job = {pairs, geometry, in, out, spc__pairs_window_columns};
+    struct ways ways = ways_of_machine();
+    struct spc__pairs_job job = {pairs, geometry, in, out, NULL};
 
-    if (!spc__pairs_columns_fit(geometry, in, out, window)) {
+    if (spc__pairs_columns_fit(geometry, in, out, window))
+        job.window = ways.columns;
+    else if (spc__pairs_rows_fit(geometry, window))
+        job.window = ways.rows;
+    if (job.window)
+        spc__pairs_run(&job, window, pool);
+    else
         spc__pairs_build_c(pairs, geometry, in, out, window, pool);
-        return;
-    }
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("popcnt") && __builtin_cpu_supports("bmi2"))
-        job.window = spc__pairs_window_bmi2;
-#endif
-    spc__pairs_run(&job, window, pool);
 }

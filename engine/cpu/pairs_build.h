@@ -17,6 +17,21 @@ struct spc__pairs_job {
 
 void spc__pairs_run(struct spc__pairs_job *job, int window, struct spc__pool *pool);
 
+/* Input coordinate that meets output coordinate `o` at kernel offset k along an axis, or one
+ * below 0 where there is none. It may lie beyond the grid. */
+static inline int32_t spc__pairs_input(const struct spc__geometry *g, int axis, int32_t o,
+                                       int32_t k)
+{
+    int32_t t;
+
+    if (g->subm)
+        return o + (k - g->kernel[axis] / 2) * g->dilation[axis];
+    if (!g->inverse)
+        return o * g->stride[axis] + k * g->dilation[axis] - g->padding[axis];
+    t = o + g->padding[axis] - k * g->dilation[axis];
+    return t < 0 || t % g->stride[axis] ? -1 : t / g->stride[axis];
+}
+
 /* ---- by columns ---- */
 
 #define SPC__PAIRS_MAX_KERNEL 15
@@ -39,9 +54,17 @@ static inline int32_t spc__pairs_area(const struct spc__geometry *g, int axis, i
  * and what a window needs fits on the stack: then pairs can be found by columns. */
 bool spc__pairs_columns_fit(const struct spc__geometry *g, const struct spc__sites *in,
                             const struct spc__sites *out, int window);
-void spc__pairs_window_columns(const struct spc__pairs_job *job, int64_t first_row,
-                               int64_t end_row, int64_t *start);
-void spc__pairs_window_bmi2(const struct spc__pairs_job *job, int64_t first_row, int64_t end_row,
+void spc__pairs_columns_any(const struct spc__pairs_job *job, int64_t first_row, int64_t end_row,
                             int64_t *start);
+void spc__pairs_columns_bmi2(const struct spc__pairs_job *job, int64_t first_row, int64_t end_row,
+                             int64_t *start);
+
+/* ---- by rows ---- */
+
+bool spc__pairs_rows_fit(const struct spc__geometry *g, int window);
+void spc__pairs_rows_any(const struct spc__pairs_job *job, int64_t first_row, int64_t end_row,
+                         int64_t *start);
+void spc__pairs_rows_bmi2(const struct spc__pairs_job *job, int64_t first_row, int64_t end_row,
+                          int64_t *start);
 
 #endif

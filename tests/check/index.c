@@ -108,15 +108,18 @@ static void compare_pairs(struct check *check, const struct spc__pairs *a,
 }
 
 struct way {
-    const char *isa;
+    const char *isa, *label;
+    bool by_columns;
     void (*window)(const struct spc__pairs_job *job, int64_t first_row, int64_t end_row,
                    int64_t *start);
 };
 
 static const struct way ways[] = {
-    {"c", spc__pairs_window_columns},
+    {"c", "columns, any machine", true, spc__pairs_columns_any},
+    {"c", "rows, any machine", false, spc__pairs_rows_any},
 #if defined(__x86_64__)
-    {"bmi2", spc__pairs_window_bmi2},
+    {"bmi2", "columns, bmi2", true, spc__pairs_columns_bmi2},
+    {"bmi2", "rows, bmi2", false, spc__pairs_rows_bmi2},
 #endif
 };
 
@@ -137,7 +140,9 @@ static void check_ways(struct check *check, const struct geometry *g, struct spc
     for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
         struct spc__pairs_job job = {fast, &g->raw, in, out, ways[i].window};
 
-        if (!usable(check, &ways[i]))
+        if (!usable(check, &ways[i]) ||
+            !(ways[i].by_columns ? spc__pairs_columns_fit(&g->raw, in, out, window)
+                                 : spc__pairs_rows_fit(&g->raw, window)))
             continue;
         spc__pairs_run(&job, window, pool);
         compare_pairs(check, fast, plain);
@@ -162,8 +167,7 @@ static void check_build(struct check *check, const struct geometry *g, const str
     for (int i = 0; i < 2; i++) {
         spc__pairs_build(&fast, &g->raw, in, out, window, pools[i]);
         compare_pairs(check, &fast, &plain);
-        if (spc__pairs_columns_fit(&g->raw, in, out, window))
-            check_ways(check, g, &fast, &plain, in, out, window, pools[i]);
+        check_ways(check, g, &fast, &plain, in, out, window, pools[i]);
         spc__pool_destroy(pools[i]);
     }
     spc__pairs_clear(&fast);
@@ -225,8 +229,51 @@ static void test_strided(struct check *check)
     spc__pool_destroy(pool);
 }
 
+struct bench {
+    struct spc__pairs_job job;
+    struct spc__pool *pool;
+};
+
+static void run_way(void *context)
+{
+    struct bench *b = context;
+
+    spc__pairs_run(&b->job, 256, b->pool);
+}
+
+static void run_reference(void *context)
+{
+    struct bench *b = context;
+
+    spc__pairs_build_c(b->job.pairs, b->job.geometry, b->job.in, b->job.out, 256, b->pool);
+}
+
+static void bench_subm(struct check *check)
+{
+    static const struct spc__geometry g = {
+        true, false, {3, 3, 3}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}};
+    static const int32_t grid[3] = {41, 160, 160};
+    struct spc__sites sites;
+    struct spc__pairs pairs;
+    struct bench b = {{&pairs, &g, &sites, &sites, NULL}, make_pool(1)};
+
+    random_sites(check, &sites, grid, 30);
+    if (spc__pairs_init(&pairs, 27, sites.bound, 256, NULL))
+        abort();
+    run_reference(&b);
+    check_bench(check, "reference", (double)pairs.num_pairs, "pair", run_reference, &b);
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+        b.job.window = ways[i].window;
+        if (usable(check, &ways[i]))
+            check_bench(check, ways[i].label, (double)pairs.num_pairs, "pair", run_way, &b);
+    }
+    spc__pairs_clear(&pairs);
+    spc__sites_clear(&sites);
+    spc__pool_destroy(b.pool);
+}
+
 const struct check_case check_index[] = {
-    {"subm", test_subm, NULL},
+    {"subm", test_subm, bench_subm},
     {"strided", test_strided, NULL},
     {NULL, NULL, NULL},
 };
