@@ -153,6 +153,10 @@ static enum spc_status check_node_output(struct spc__onnx_node *node)
         return spc__fail(err, SPC_ERR_MODEL, "node '%s': %s has %zu outputs instead of 1, named",
                          node->name, node->op, proto->n_output);
     node->out = proto->output[0];
+    if (strlen(node->out) > SPC__ONNX_MAX_NAME)
+        return spc__fail(err, SPC_ERR_UNSUPPORTED,
+                         "node '%s': the name of its output has more than %d bytes", node->name,
+                         SPC__ONNX_MAX_NAME);
     if (spc__onnx_find_initializer(node->loader, node->out))
         return spc__fail(err, SPC_ERR_MODEL,
                          "node '%s': its output '%.100s' has the name of an initializer",

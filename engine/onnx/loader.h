@@ -14,6 +14,7 @@
 #define SPC__ONNX_MAX_INITIALIZERS (3 * SPC__ONNX_MAX_NODES)
 #define SPC__ONNX_MAX_OUTPUTS 1000
 #define SPC__ONNX_MAX_ATTRIBUTES 100 /* of one node */
+#define SPC__ONNX_MAX_NAME 1000      /* bytes of a value's name */
 
 /* AttributeProto.type and TensorProto.data_type, those that are read. */
 enum {

@@ -173,6 +173,15 @@ TEST(nodes_refused)
     refuse_node("SparseConvolution", "out", "w", "z", MODEL, "missing");
 }
 
+TEST(long_name)
+{
+    char name[1002];
+
+    memset(name, 'n', sizeof(name) - 1);
+    name[sizeof(name) - 1] = 0;
+    refuse_node("Relu", "out", NULL, name, UNSUPPORTED, "more than 1000 bytes");
+}
+
 /* A reads B's value, and B reads A's. */
 TEST(cycle_refused)
 {
@@ -495,6 +504,7 @@ int main(void)
     RUN(initializers_refused);
     RUN(initializer_shared);
     RUN(nodes_refused);
+    RUN(long_name);
     RUN(cycle_refused);
     RUN(node_without_a_name);
     RUN(inputs_and_outputs);
