@@ -14,6 +14,8 @@
 
 #define GST_CAT_DEFAULT gst_lidar_voxelize_debug
 
+#define MAX_CELLS 1e6f /* along an axis */
+
 /* ------------------------------------------------------------------ settings and model ------- */
 
 /* `count` numbers, separated by commas. */
@@ -105,6 +107,29 @@ static gboolean take_settings(GstLidarVoxelize *self,
     return TRUE;
 }
 
+/* Range and voxel size must make a grid. */
+static gboolean check_geometry(GstLidarVoxelize *self, const struct gst_lidar_voxelize_wish *wish)
+{
+    const gchar *fault = NULL;
+    gint i;
+
+    for (i = 0; i < 3 && !fault; i++) {
+        const float size = wish->voxel_size[i], length = wish->range[i + 3] - wish->range[i];
+
+        if (wish->has_range && !(length > 0))
+            fault = "a maximum of range is not above its minimum";
+        else if (wish->has_voxel_size && !(size > 0))
+            fault = "voxel-size is not positive";
+        else if (wish->has_range && wish->has_voxel_size &&
+                 !(length / size >= 0.5f && length / size < MAX_CELLS))
+            fault = "range and voxel-size give less than one cell, or more than a million";
+    }
+    if (fault)
+        GST_ELEMENT_ERROR(self, RESOURCE, SETTINGS,
+                          ("There is no grid in %c: %s.", "xyz"[i - 1], fault), (NULL));
+    return !fault;
+}
+
 gboolean gst_lidar_voxelize_make_wish(GstLidarVoxelize *self,
                                       const struct gst_lidar_voxelize_settings *settings)
 {
@@ -112,7 +137,7 @@ gboolean gst_lidar_voxelize_make_wish(GstLidarVoxelize *self,
 
     if (settings->model_file && !read_model(self, settings->model_file, &wish))
         return FALSE;
-    if (!take_settings(self, settings, &wish))
+    if (!take_settings(self, settings, &wish) || !check_geometry(self, &wish))
         return FALSE;
     GST_OBJECT_LOCK(self);
     self->wish = wish;

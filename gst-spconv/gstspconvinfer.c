@@ -205,6 +205,18 @@ static gboolean count_empty_frame(GstSpconvInfer *self, GstEvent *event)
     return zeros && gst_pad_has_current_caps(GST_BASE_TRANSFORM_SRC_PAD(self));
 }
 
+/* The last word on the stream, where statistics are posted at all. */
+static void post_final_stats(GstSpconvInfer *self)
+{
+    guint interval;
+
+    GST_OBJECT_LOCK(self);
+    interval = self->settings.stats_interval;
+    GST_OBJECT_UNLOCK(self);
+    if (interval)
+        gst_spconv_infer_post_stats(self);
+}
+
 static gboolean sink_event(GstBaseTransform *trans, GstEvent *event)
 {
     GstSpconvInfer *self = GST_SPCONV_INFER(trans);
@@ -212,6 +224,8 @@ static gboolean sink_event(GstBaseTransform *trans, GstEvent *event)
 
     if (GST_EVENT_TYPE(event) == GST_EVENT_CAPS)
         return gst_spconv_infer_take_caps(self, event);
+    if (GST_EVENT_TYPE(event) == GST_EVENT_EOS)
+        post_final_stats(self);
     if (GST_EVENT_TYPE(event) == GST_EVENT_GAP && count_empty_frame(self, event)) {
         gst_event_parse_gap(event, &pts, &duration);
         gst_event_unref(event);

@@ -57,7 +57,7 @@ struct _GstSpconvInfer {
 
     struct gst_spconv_infer_settings settings;
     struct gst_spconv_infer_contract contract;
-    struct spc_session_info session_info; /* with contract.loaded; under the object lock */
+    struct spc_session_info session_info; /* of the last session; under the object lock */
     struct gst_spconv_stats stats;        /* under the object lock */
 
     /* From start to stop; the streaming thread's. */
@@ -94,6 +94,7 @@ gboolean gst_spconv_infer_take_caps(GstSpconvInfer *self, GstEvent *event);
 void gst_spconv_infer_install_frames(GstBaseTransformClass *klass);
 /* A synthetic frame, so that the first real one costs what the others do. */
 gboolean gst_spconv_infer_warm_up(GstSpconvInfer *self);
+void gst_spconv_infer_post_stats(GstSpconvInfer *self);
 /* Answers an empty frame with zeros. */
 GstFlowReturn gst_spconv_infer_push_zeros(GstSpconvInfer *self, GstClockTime pts,
                                           GstClockTime duration);

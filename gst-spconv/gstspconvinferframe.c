@@ -17,7 +17,7 @@
 
 /* ------------------------------------------------------------------ statistics --------------- */
 
-static void post_stats(GstSpconvInfer *self)
+void gst_spconv_infer_post_stats(GstSpconvInfer *self)
 {
     gst_element_post_message(
         GST_ELEMENT(self),
@@ -39,7 +39,7 @@ static void count_frame(GstSpconvInfer *self, gint64 voxels, GstClockTime elapse
         gst_element_post_message(GST_ELEMENT(self), gst_message_new_latency(GST_OBJECT(self)));
     if (interval && now >= self->next_stats) {
         if (self->next_stats)
-            post_stats(self);
+            gst_spconv_infer_post_stats(self);
         self->next_stats = now + (gint64)interval * 1000;
     }
 }

@@ -82,7 +82,7 @@ GstStructure *gst_spconv_infer_describe(GstSpconvInfer *self)
 
     GST_OBJECT_LOCK(self);
     gst_spconv_stats_describe(&self->stats, structure);
-    if (self->contract.loaded) {
+    if (self->session_info.backend[0]) { /* stays for who reads it after the end */
         const struct spc_session_info *info = &self->session_info;
 
         gst_structure_set(structure, "backend", G_TYPE_STRING, info->backend, "device",
@@ -174,9 +174,11 @@ void gst_spconv_infer_install_properties(GObjectClass *klass)
                                                       1024, 0, GST_SPCONV_AT_READY));
     g_object_class_install_property(
         klass, PROP_STATS_INTERVAL,
-        g_param_spec_uint("stats-interval", "Statistics interval",
-                          "Post stats as an element message every so many milliseconds; 0: never",
-                          0, G_MAXUINT, 0, GST_SPCONV_ANY_TIME));
+        g_param_spec_uint(
+            "stats-interval", "Statistics interval",
+            "Post stats as an element message every so many milliseconds, and at the end "
+            "of the stream; 0: never",
+            0, G_MAXUINT, 0, GST_SPCONV_ANY_TIME));
     g_object_class_install_property(
         klass, PROP_STATS,
         g_param_spec_boxed("stats", "Statistics",

@@ -299,12 +299,14 @@ TEST(bad_size)
 
 TEST(bad_geometry)
 {
-    GstBus *bus;
-    GstHarness *h = harness_new("lidarvoxelize range=4,0,0,0,4,2 voxel-size=1,1,1", "", &bus);
-
-    gst_harness_set_src_caps_str(h, CLOUD);
-    CHECK_INT(gst_harness_push(h, three(0)), GST_FLOW_NOT_NEGOTIATED);
-    harness_free(h, bus);
+    check_start_fails("lidarvoxelize range=4,0,0,0,4,2 voxel-size=1,1,1", "", GST_RESOURCE_ERROR,
+                      GST_RESOURCE_ERROR_SETTINGS, "no grid in x: a maximum");
+    check_start_fails("lidarvoxelize voxel-size=1,0,1", "", GST_RESOURCE_ERROR,
+                      GST_RESOURCE_ERROR_SETTINGS, "no grid in y: voxel-size is not positive");
+    check_start_fails("lidarvoxelize range=0,0,0,4,4,2 voxel-size=1,1,5", "", GST_RESOURCE_ERROR,
+                      GST_RESOURCE_ERROR_SETTINGS, "no grid in z: range and voxel-size");
+    check_start_fails("lidarvoxelize range=0,0,0,4,4,2 voxel-size=1e-7,1,1", "", GST_RESOURCE_ERROR,
+                      GST_RESOURCE_ERROR_SETTINGS, "no grid in x");
 }
 
 TEST(overflow)

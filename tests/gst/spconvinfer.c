@@ -423,6 +423,12 @@ TEST(stats)
     REQUIRE(message);
     CHECK(gst_message_has_name(message, "spconvinfer-stats"));
     gst_message_unref(message);
+    while ((message = gst_bus_pop_filtered(bus, GST_MESSAGE_ELEMENT)))
+        gst_message_unref(message);
+    gst_harness_push_event(h, gst_event_new_eos());
+    message = gst_bus_pop_filtered(bus, GST_MESSAGE_ELEMENT);
+    CHECK(message && gst_message_has_name(message, "spconvinfer-stats"));
+    gst_clear_message(&message);
     harness_free(h, bus);
 }
 

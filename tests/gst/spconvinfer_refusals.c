@@ -149,6 +149,18 @@ TEST(capacity_error)
     harness_free(h, bus);
 }
 
+/* The warm-up is over this bound, too: that is no reason not to start. */
+TEST(site_bound)
+{
+    GstBus *bus;
+    GstHarness *h = harness_new(LAUNCH "site-bound=3", "tiny.onnx", &bus);
+
+    gst_harness_set_src_caps_str(h, TINY_CAPS);
+    CHECK_INT(gst_harness_push(h, golden_frame("tiny.some")), GST_FLOW_ERROR);
+    CHECK_ERROR(bus, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NO_SPACE_LEFT, "3");
+    harness_free(h, bus);
+}
+
 TEST(capacity_drop)
 {
     GstBus *bus;
@@ -181,6 +193,7 @@ int main(int argc, char **argv)
     RUN(start_failures);
     RUN(bad_frames);
     RUN(capacity_error);
+    RUN(site_bound);
     RUN(capacity_drop);
     return test_result();
 }
