@@ -54,10 +54,11 @@ enum spc_status spc__arena_lay_out(struct spc__block *blocks, int count, size_t 
                                    size_t *size, struct spc_error *err)
 {
     struct spc__block **order = spc__alloc((size_t)count * 2, sizeof(*order));
-    struct spc__block **placed = order + count;
+    struct spc__block **placed;
 
     if (!order)
         return spc__fail_memory(err, (size_t)count * 2 * sizeof(*order), "the memory plan");
+    placed = order + count;
     for (int i = 0; i < count; i++)
         order[i] = &blocks[i];
     qsort(order, (size_t)count, sizeof(*order), compare_size);

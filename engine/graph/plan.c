@@ -197,11 +197,12 @@ static enum spc_status lay_out(struct spc__plan *plan, const struct spc__use *us
 {
     size_t values = (size_t)plan->graph.num_values;
     struct spc__block *blocks = spc__alloc(values, sizeof(*blocks) + sizeof(int));
-    int *block_of = (int *)(blocks + values);
     enum spc_status status;
+    int *block_of;
 
     if (!blocks)
         return spc__fail_memory(err, values * sizeof(*blocks), "the memory plan");
+    block_of = (int *)(blocks + values);
     status = spc__arena_lay_out(blocks, list_blocks(plan, uses, blocks, block_of), alignment,
                                 &plan->arena_size, err);
     for (size_t v = 0; v < values && !status; v++)
