@@ -46,7 +46,7 @@ size_t spc__pairs_bytes(const struct spc__pairs *pairs);
 void spc__pairs_build_c(struct spc__pairs *pairs, const struct spc__geometry *geometry,
                         const struct spc__sites *in, const struct spc__sites *out, int window,
                         struct spc__pool *pool);
-/* The same pairs, fast: by whole columns of 64-bit words where the geometry allows it, else by rows.
+/* The same pairs, fast: by whole columns of 64-bit words where geometry allows it, else by rows.
  * Takes up to 256 KB of stack. */
 void spc__pairs_build(struct spc__pairs *pairs, const struct spc__geometry *geometry,
                       const struct spc__sites *in, const struct spc__sites *out, int window,
