@@ -12,7 +12,7 @@
 #define LEVELS 5
 #define RULEBOOKS 8
 #define BOUND 200000
-#define WINDOW 256
+#define WINDOW 512
 
 static const int32_t grids[LEVELS][3] = {
     {41, 1440, 1440}, {21, 720, 720}, {11, 360, 360}, {5, 180, 180}, {2, 180, 180}};
