@@ -8,16 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Every window has room for all that it can have, and for the one entry that writers may spoil.
+/* Every window has room for all that it can have, and for what writers may spoil.
  * Memory that no pair reaches is never touched. */
 static int64_t window_room(const struct spc__pairs *pairs)
 {
-    return (int64_t)pairs->window * pairs->offsets + 1;
+    return (int64_t)pairs->window * pairs->offsets + SPC__PAIRS_SLACK;
 }
 
 static size_t most_entries(const struct spc__pairs *pairs)
 {
-    return (size_t)pairs->max_rows * (size_t)pairs->offsets + (size_t)pairs->max_windows;
+    return (size_t)pairs->max_rows * (size_t)pairs->offsets +
+           (size_t)pairs->max_windows * SPC__PAIRS_SLACK;
 }
 
 enum spc_status spc__pairs_init(struct spc__pairs *pairs, int offsets, int64_t max_rows,
@@ -91,12 +92,12 @@ bool spc__pairs_columns_fit(const struct spc__geometry *g, const struct spc__sit
            g->kernel[2] <= SPC__PAIRS_MAX_KERNEL &&
            g->kernel[0] * g->dilation[0] + g->padding[0] < 64 &&
            (rows + 1) * (columns + 1) <= SPC__PAIRS_MAX_AREA &&
-           (int64_t)g->kernel[1] * g->kernel[2] * window <= SPC__PAIRS_MAX_CELLS;
+           (int64_t)g->kernel[1] * g->kernel[2] * (window + SPC__PAIRS_SLACK) <= SPC__PAIRS_MAX_CELLS;
 }
 
 bool spc__pairs_rows_fit(const struct spc__geometry *g, int window)
 {
-    return (int64_t)g->kernel[1] * g->kernel[2] * window <= SPC__PAIRS_MAX_CELLS;
+    return (int64_t)g->kernel[1] * g->kernel[2] * (window + SPC__PAIRS_SLACK) <= SPC__PAIRS_MAX_CELLS;
 }
 
 struct ways {
@@ -106,9 +107,21 @@ struct ways {
                  int64_t *start);
 };
 
+#if defined(__x86_64__)
+bool spc__pairs_has_avx512(void)
+{
+    return __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("bmi2") &&
+           __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vbmi2") &&
+           __builtin_cpu_supports("avx512vpopcntdq");
+}
+#endif
+
 static struct ways ways_of_machine(void)
 {
 #if defined(__x86_64__)
+    if (spc__pairs_has_avx512())
+        return (struct ways){spc__pairs_columns_avx512, spc__pairs_rows_bmi2};
     if (__builtin_cpu_supports("popcnt") && __builtin_cpu_supports("bmi2"))
         return (struct ways){spc__pairs_columns_bmi2, spc__pairs_rows_bmi2};
 #endif

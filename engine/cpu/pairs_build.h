@@ -5,12 +5,14 @@
 
 #include "cpu/pairs.h"
 
+#define SPC__PAIRS_SLACK 8
+
 struct spc__pairs_job {
     struct spc__pairs *pairs;
     const struct spc__geometry *geometry;
     const struct spc__sites *in, *out;
     /* Writes the lists of all offsets one behind the other, from start[0] on, and fills
-     * start[1 .. offsets]. May write one entry beyond the last list. */
+     * start[1 .. offsets]. May spoil SPC__PAIRS_SLACK entries behind the last list. */
     void (*window)(const struct spc__pairs_job *job, int64_t first_row, int64_t end_row,
                    int64_t *start);
 };
@@ -36,7 +38,7 @@ static inline int32_t spc__pairs_input(const struct spc__geometry *g, int axis, 
 
 #define SPC__PAIRS_MAX_KERNEL 15
 #define SPC__PAIRS_MAX_AREA 4096
-#define SPC__PAIRS_MAX_CELLS (9 * SPC__MAX_WINDOW)
+#define SPC__PAIRS_MAX_CELLS (9 * (SPC__MAX_WINDOW + SPC__PAIRS_SLACK))
 
 /* Most input coordinates that `tile` output coordinates in a row can meet along an axis, from the
  * first to the last. */
@@ -58,6 +60,11 @@ void spc__pairs_columns_any(const struct spc__pairs_job *job, int64_t first_row,
                             int64_t *start);
 void spc__pairs_columns_bmi2(const struct spc__pairs_job *job, int64_t first_row, int64_t end_row,
                              int64_t *start);
+void spc__pairs_columns_avx512(const struct spc__pairs_job *job, int64_t first_row,
+                               int64_t end_row, int64_t *start);
+
+/* Whether this x86 processor has the parts of AVX-512 that columns_avx512 is compiled for. */
+bool spc__pairs_has_avx512(void);
 
 /* ---- by rows ---- */
 

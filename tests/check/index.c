@@ -120,6 +120,7 @@ static const struct way ways[] = {
 #if defined(__x86_64__)
     {"bmi2", "columns, bmi2", true, spc__pairs_columns_bmi2},
     {"bmi2", "rows, bmi2", false, spc__pairs_rows_bmi2},
+    {"avx512", "columns, avx512", true, spc__pairs_columns_avx512},
 #endif
 };
 
@@ -128,6 +129,8 @@ static bool usable(const struct check *check, const struct way *way)
 #if defined(__x86_64__)
     if (!strcmp(way->isa, "bmi2") &&
         !(__builtin_cpu_supports("popcnt") && __builtin_cpu_supports("bmi2")))
+        return false;
+    if (!strcmp(way->isa, "avx512") && !spc__pairs_has_avx512())
         return false;
 #endif
     return check_isa(check, way->isa);
