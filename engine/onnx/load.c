@@ -182,6 +182,27 @@ static enum spc_status add_node(struct spc__onnx_loader *loader, size_t index)
     return status ? status : spc__onnx_add_node(&node);
 }
 
+/* What the file declares of a dense output decides nothing, but tells of a mistake in the export.
+ * Sparse outputs have as many rows as the frame that was exported. */
+static void compare_shape(const struct spc__onnx_loader *loader,
+                          const Spc__Onnx__ValueInfoProto *output, const struct spc__value *value)
+{
+    const Spc__Onnx__TypeProto *type = output->type;
+    const Spc__Onnx__TensorShapeProto *shape =
+        type && type->tensor_type ? type->tensor_type->shape : NULL;
+    bool same;
+
+    if (!shape || value->kind != SPC__DENSE || value->layout != SPC_LAYOUT_LINEAR)
+        return;
+    same = shape->n_dim == (size_t)value->rank;
+    for (int i = 0; i < value->rank && same; i++)
+        same = !shape->dim[i]->has_dim_value || shape->dim[i]->dim_value == value->dims[i];
+    if (!same)
+        spc__log(&loader->log, SPC_LOG_WARNING,
+                 "output '%.100s': the file declares another shape than its nodes give",
+                 output->name);
+}
+
 static enum spc_status add_outputs(struct spc__onnx_loader *loader)
 {
     enum spc_status status = SPC_OK;
@@ -194,6 +215,7 @@ static enum spc_status add_outputs(struct spc__onnx_loader *loader)
             return spc__fail(loader->err, SPC_ERR_MODEL,
                              "graph output %zu is '%.100s', which no node makes", i,
                              name ? name : "");
+        compare_shape(loader, loader->proto->output[i], &loader->graph->values[value]);
         status = spc__graph_add_output(loader->graph, value, loader->err);
     }
     return status;

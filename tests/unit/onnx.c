@@ -89,6 +89,23 @@ TEST(xyz_model)
     spc_model_free(&model);
 }
 
+TEST(declared_shape)
+{
+    static const int64_t other[4] = {1, 12, 3, 4};
+    struct onnx_buffer graph = {0}, bytes;
+    struct spc_model *model = load_good(&(struct spec){0});
+    struct spc_error err;
+
+    CHECK(model && !log_text[0]);
+    spc_model_free(&model);
+    put_body(&graph, &(struct spec){0});
+    onnx_value_info(&graph, 12, "out", F16, other, 4);
+    bytes = onnx_model(&graph);
+    CHECK_INT(load(&bytes, &model, &err), SPC_OK);
+    CHECK_TEXT(log_text, "output 'out': the file declares another shape");
+    spc_model_free(&model);
+}
+
 /* ---- one fault at a time ---------------------------------------------------------------- */
 
 #define INTS3(a, b, c) INTS, {a, b, c}, 3, 0, NULL
@@ -306,6 +323,7 @@ int main(void)
     RUN(describes_the_file);
     RUN(weights_in_every_form);
     RUN(xyz_model);
+    RUN(declared_shape);
     RUN(one_fault_each);
     RUN(transpose_faults);
     RUN(files);
