@@ -92,12 +92,14 @@ bool spc__pairs_columns_fit(const struct spc__geometry *g, const struct spc__sit
            g->kernel[2] <= SPC__PAIRS_MAX_KERNEL &&
            g->kernel[0] * g->dilation[0] + g->padding[0] < 64 &&
            (rows + 1) * (columns + 1) <= SPC__PAIRS_MAX_AREA &&
-           (int64_t)g->kernel[1] * g->kernel[2] * (window + SPC__PAIRS_SLACK) <= SPC__PAIRS_MAX_CELLS;
+           spc__pairs_rows_fit(g, window);
 }
 
 bool spc__pairs_rows_fit(const struct spc__geometry *g, int window)
 {
-    return (int64_t)g->kernel[1] * g->kernel[2] * (window + SPC__PAIRS_SLACK) <= SPC__PAIRS_MAX_CELLS;
+    int64_t cells = (int64_t)g->kernel[1] * g->kernel[2] * (window + SPC__PAIRS_SLACK);
+
+    return cells <= SPC__PAIRS_MAX_CELLS;
 }
 
 struct ways {

@@ -68,6 +68,7 @@ bool spc__pairs_has_avx512(void);
 
 /* ---- by rows ---- */
 
+/* Whether what a window needs fits on the stack. */
 bool spc__pairs_rows_fit(const struct spc__geometry *g, int window);
 void spc__pairs_rows_any(const struct spc__pairs_job *job, int64_t first_row, int64_t end_row,
                          int64_t *start);

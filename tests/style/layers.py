@@ -41,7 +41,8 @@ ANGLED = [
     (r"(google/)?protobuf", r"engine/onnx/"),
     (r"cuda|cublas|nv", r"cuda/|gst-spconv/"),
     (r"spconv/|scn/", r"$^"),  # NVIDIA's and spconv's own headers
-    (r"immintrin|arm_neon", r"engine/cpu/((x86|arm)/|pairs_avx512)|engine/formats/|engine/voxel/|tests/"),
+    (r"immintrin|arm_neon",
+     r"engine/cpu/((x86|arm)/|pairs_avx512)|engine/formats/|engine/voxel/|tests/"),
 ]
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.M)
