@@ -11,7 +11,9 @@
  * order, grid, features, voxel size, range) are refused with a message that names both sides.
  * A frame without voxels arrives as a GAP event and is answered with a BEV of zeros that is
  * flagged GAP, see #spconvinfer:empty-frames. A frame over a bound is an error, or is dropped
- * whole, see #spconvinfer:overflow; nothing is ever truncated.
+ * whole, see #spconvinfer:overflow; nothing is ever truncated. Frames that a synchronizing sink
+ * would get too late are dropped before they are computed, unless qos is off. Drops are counted in
+ * #spconvinfer:stats.
  *
  * The output is `other/tensors` as NNStreamer defines it, with `bev-axes` (yx: rows are y) and
  * `range-mm` beside it where they are known. A sparse output is pushed as `application/x-voxels`.
