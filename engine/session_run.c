@@ -63,7 +63,7 @@ static enum spc_status check_output(const struct spc_session *session, int i,
 
     if (check_memory(session, output->memory, "output", err))
         return SPC_ERR_ARGUMENT;
-    if (!output->data)
+    if (!output->capacity)
         return SPC_OK;
     spc__session_describe(session, i, &info, &dtype, &size);
     if (output->capacity < size)
@@ -71,6 +71,9 @@ static enum spc_status check_output(const struct spc_session *session, int i,
                          "output %d (%s): %zu bytes of room, %zu are needed (see "
                          "spc_session_get_output())",
                          i, info.name, output->capacity, size);
+    if (!output->data)
+        return spc__fail(err, SPC_ERR_ARGUMENT, "output %d (%s): data is NULL for %zu bytes", i,
+                         info.name, output->capacity);
     if (misaligned(output->data, spc_dtype_size(dtype)))
         return spc__fail(err, SPC_ERR_ARGUMENT, "output %d (%s): data is not aligned to %s", i,
                          info.name, spc_dtype_name(dtype));

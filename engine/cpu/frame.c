@@ -21,7 +21,7 @@ static void bind(struct spc__cpu *cpu, const struct spc_output *outputs, int num
     for (int i = 0; i < plan->graph.num_outputs; i++) {
         struct spc__cpu_output *output = &cpu->outputs[i];
 
-        output->target = i < num_outputs && outputs[i].data ? outputs[i].data : output->own;
+        output->target = i < num_outputs && outputs[i].capacity ? outputs[i].data : output->own;
     }
     for (int v = 0; v < plan->graph.num_values; v++) {
         const struct spc__storage *root = &plan->values[spc__cpu_root(plan, v)];

@@ -238,6 +238,8 @@ static void check_output_errors(struct spc_session *session, const struct spc_vo
     out.capacity = sizeof(room);
     out.data = (char *)room + 1;
     check_run_fails(session, good, &out, 1, "not aligned");
+    out.data = NULL;
+    check_run_fails(session, good, &out, 1, "data is NULL");
     out.data = room;
     out.memory = SPC_MEMORY_CUDA;
     check_run_fails(session, good, &out, 1, "takes no CUDA memory");
@@ -263,8 +265,7 @@ TEST(frame_errors)
     check_run_fails(NULL, &good, NULL, 0, "session is NULL");
     check_voxel_errors(session, &good);
     check_output_errors(session, &good);
-    out.data = NULL;
-    CHECK_INT(spc_session_run(session, &good, &out, 1, NULL), SPC_OK);
+    CHECK_INT(spc_session_run(session, &good, &out, 1, NULL), SPC_OK); /* the same struct again */
     CHECK(api_hash(&out) == before);
     spc_session_free(&session);
     api_frame_free(&frame);

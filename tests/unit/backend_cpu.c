@@ -219,8 +219,10 @@ static void check_frame(struct session *session, const struct frame *frame, bool
     REQUIRE(graph->num_outputs <= 64);
     net_run(&net, graph, session->plan.precision == SPC_PRECISION_FP16, frame->features,
             frame->indices, count);
-    for (int i = 0; i < graph->num_outputs && own_memory; i++)
-        outputs[i].data = malloc(session->plan.values[graph->outputs[i]].size * 2);
+    for (int i = 0; i < graph->num_outputs && own_memory; i++) {
+        outputs[i].capacity = session->plan.values[graph->outputs[i]].size * 2;
+        outputs[i].data = malloc(outputs[i].capacity);
+    }
     CHECK_INT(spc__backend_cpu.submit(session->instance, &frame->voxels, outputs,
                                       graph->num_outputs, &err), SPC_OK);
     CHECK_INT(spc__backend_cpu.wait(session->instance, &err), SPC_OK);

@@ -364,9 +364,9 @@ struct spc_voxels {
  * Sparse rows are in site order: by tile of 8 (y) x 16 (x) columns, tiles row by row; within a
  * tile by y, then x, then z. It depends on the coordinates alone. */
 struct spc_output {
-    void *data;      /* caller's memory for the values; NULL: the session's own, which the run
-                        puts here, valid until the next run. Set it to NULL again before that */
-    size_t capacity; /* bytes at data, where it is the caller's */
+    void *data;      /* caller's memory for the values; with capacity 0 the run puts the session's
+                        own here, valid until the next run, whatever it was before */
+    size_t capacity; /* bytes of the caller's memory at data; 0: the session's own is to be used */
     enum spc_memory memory;
 
     enum spc_dtype dtype;
