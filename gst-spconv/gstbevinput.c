@@ -114,6 +114,8 @@ gboolean gst_bev_input_get_view(const struct gst_bev_input *input,
 static void read_column(const struct gst_spconv_field *field, const guint8 *data, gsize count,
                         gsize step, gfloat *out)
 {
+    if (!count)
+        return; /* an empty buffer has no data to point into */
     data += field->offset;
     switch (field->type) {
 #define READ(constant, type)                                                                       \
@@ -270,7 +272,7 @@ static gboolean draw_tensor(struct gst_bev_input *input, const struct gst_bev_se
     values = reserve(input, cells);
     reduce_tensor(settings, info->type, map, channels, cells, values);
     plane.values = values;
-    choose_range(settings, values, cells, 0, 0.998f, &low, &high);
+    choose_range(settings, values, cells, 0, 0.99f, &low, &high);
     choose_colors(settings, BEV_COLORMAP_INFERNO, colors);
     bev_draw_plane(picture, &plane, colors, low, high);
     bev_picture_draw_rings(picture);
