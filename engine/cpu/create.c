@@ -114,6 +114,7 @@ static enum spc_status make_rulebooks(struct spc__cpu *cpu, struct spc_error *er
                                  graph->levels[rulebook->out_level].bound, SPC__MIN_WINDOW, err);
         if (status)
             return status;
+        mine->pairs.isa = cpu->kernels->isa;
         cpu->host_bytes += spc__pairs_bytes(&mine->pairs);
     }
     return SPC_OK;

@@ -119,22 +119,26 @@ bool spc__pairs_has_avx512(void)
 }
 #endif
 
-static struct ways ways_of_machine(void)
+static struct ways choose(const char *isa)
 {
+    struct ways ways = {spc__pairs_columns_any, spc__pairs_rows_any};
+
+    if (isa && !strcmp(isa, "c"))
+        return ways;
 #if defined(__x86_64__)
-    if (spc__pairs_has_avx512())
-        return (struct ways){spc__pairs_columns_avx512, spc__pairs_rows_bmi2};
     if (__builtin_cpu_supports("popcnt") && __builtin_cpu_supports("bmi2"))
-        return (struct ways){spc__pairs_columns_bmi2, spc__pairs_rows_bmi2};
+        ways = (struct ways){spc__pairs_columns_bmi2, spc__pairs_rows_bmi2};
+    if (spc__pairs_has_avx512() && (!isa || !strcmp(isa, "avx512")))
+        ways.columns = spc__pairs_columns_avx512;
 #endif
-    return (struct ways){spc__pairs_columns_any, spc__pairs_rows_any};
+    return ways;
 }
 
 void spc__pairs_build(struct spc__pairs *pairs, const struct spc__geometry *geometry,
                       const struct spc__sites *in, const struct spc__sites *out, int window,
                       struct spc__pool *pool)
 {
-    struct ways ways = ways_of_machine();
+    struct ways ways = choose(pairs->isa);
     struct spc__pairs_job job = {pairs, geometry, in, out, NULL};
 
     if (spc__pairs_columns_fit(geometry, in, out, window))

@@ -18,6 +18,7 @@ struct spc__pairs {
     int offsets;         /* kernel offsets K */
     int64_t max_rows;    /* most output rows */
     int64_t max_windows;
+    const char *isa;     /* highest instruction set to use; NULL, as init sets it: any */
     int window;          /* output rows of a window, of this frame */
     int64_t num_windows; /* of this frame */
     int64_t num_pairs;   /* of this frame */
