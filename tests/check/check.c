@@ -24,6 +24,7 @@ struct check {
     uint64_t random;
     struct block *blocks;
     long checks, failures; /* of the case */
+    char skipped[200];     /* why the case was skipped; "" where it ran */
     bool first_json;
 };
 
@@ -185,6 +186,15 @@ bool check_close(struct check *check, const char *what, const float *actual,
                       count, i < count ? actual[i] : 0, i < count ? expected[i] : 0);
 }
 
+void check_skip(struct check *check, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(check->skipped, sizeof(check->skipped), format, args);
+    va_end(args);
+}
+
 /* ---- speed ---- */
 
 #define MAX_SAMPLES 2000
@@ -263,6 +273,22 @@ static uint64_t seed_of(const struct check *check)
     return h;
 }
 
+static bool case_failed(const struct check *check)
+{
+    return check->failures || (!check->checks && !check->skipped[0]);
+}
+
+static void report_skip(struct check *check)
+{
+    if (!check->options->json) {
+        printf("skip %s.%s: %s\n", check->suite, check->name, check->skipped);
+        return;
+    }
+    printf("%s\n  {\"suite\": \"%s\", \"case\": \"%s\", \"skipped\": \"%s\"}",
+           check->first_json ? "" : ",", check->suite, check->name, check->skipped);
+    check->first_json = false;
+}
+
 static void report_test(struct check *check)
 {
     if (check->options->json) {
@@ -272,7 +298,7 @@ static void report_test(struct check *check)
         check->first_json = false;
         return;
     }
-    printf("%s %s.%s: %ld checks", check->failures || !check->checks ? "FAIL" : "ok  ",
+    printf("%s %s.%s: %ld checks", case_failed(check) ? "FAIL" : "ok  ",
            check->suite, check->name, check->checks);
     if (check->failures)
         printf(", %ld failures", check->failures);
@@ -283,6 +309,7 @@ static void report_test(struct check *check)
 static void run_case(struct check *check, const struct check_case *c, struct check_totals *totals)
 {
     check->checks = check->failures = 0;
+    check->skipped[0] = '\0';
     check->random = seed_of(check);
     if (check->options->mode == CHECK_BENCH) {
         if (c->bench)
@@ -291,12 +318,17 @@ static void run_case(struct check *check, const struct check_case *c, struct che
     } else {
         c->test(check);
         check_release(check);
-        report_test(check);
+        if (!check->skipped[0])
+            report_test(check);
     }
+    if (check->skipped[0])
+        report_skip(check);
     totals->cases++;
+    totals->skipped_cases += check->skipped[0] != '\0';
     totals->checks += check->checks;
     totals->failures += check->failures;
-    totals->failed_cases += check->failures || (!check->checks && !c->bench);
+    totals->failed_cases +=
+        check->options->mode == CHECK_TEST ? case_failed(check) : check->failures > 0;
 }
 
 struct check_totals check_run(const struct check_suite *suites,

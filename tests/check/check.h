@@ -60,6 +60,9 @@ bool check_isa(const struct check *check, const char *isa);
 
 bool check_true(struct check *check, bool condition, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* The case cannot run here; the reason is shown. A case that was skipped has no other verdict. */
+void check_skip(struct check *check, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 /* The same bytes. */
 bool check_same(struct check *check, const char *what, const void *actual, const void *expected,
                 size_t size);
@@ -91,7 +94,7 @@ struct check_options {
 };
 
 struct check_totals {
-    int cases, failed_cases;
+    int cases, failed_cases, skipped_cases;
     long checks, failures;
 };
 

@@ -21,6 +21,8 @@ static const struct check_suite suites[] = {
     {NULL, NULL},
 };
 
+#define EXIT_SKIPPED 77 /* what Meson takes for a skipped test */
+
 static const char usage[] =
     "usage: spc-check [--test | --bench | --list] [--filter TEXT] [--isa NAME] [--seed N]\n"
     "                 [--json]\n"
@@ -91,9 +93,9 @@ static void print_end(const struct check_options *options, const struct check_to
         printf("\n], \"cases_run\": %d, \"checks\": %ld, \"failures\": %ld}\n", totals->cases,
                totals->checks, totals->failures);
     else if (options->mode == CHECK_TEST)
-        printf("%d cases passed, %d failed; %ld checks, seed %" PRIu64 "\n",
-               totals->cases - totals->failed_cases, totals->failed_cases, totals->checks,
-               options->seed);
+        printf("%d cases passed, %d failed, %d skipped; %ld checks, seed %" PRIu64 "\n",
+               totals->cases - totals->failed_cases - totals->skipped_cases,
+               totals->failed_cases, totals->skipped_cases, totals->checks, options->seed);
 }
 
 int main(int argc, char **argv)
@@ -119,5 +121,7 @@ int main(int argc, char **argv)
                 options.filter ? options.filter : "");
         return 2;
     }
-    return totals.failed_cases ? 1 : 0;
+    if (totals.failed_cases)
+        return 1;
+    return totals.skipped_cases == totals.cases ? EXIT_SKIPPED : 0;
 }
