@@ -15,13 +15,14 @@
 
 #define DEFAULT_FILE_SIZE ((size_t)2 << 30)
 
-void spc_model_options_default(struct spc_model_options *options)
+void spc_model_options_init(struct spc_model_options *options, size_t size)
 {
-    *options = (struct spc_model_options){
-        .struct_size = sizeof(*options),
+    const struct spc_model_options defaults = {
         .index_order = SPC_INDEX_ORDER_AUTO,
         .max_file_size = DEFAULT_FILE_SIZE,
     };
+
+    spc__options_give(options, size, &defaults, sizeof(defaults));
 }
 
 static enum spc_status take_options(struct spc_model_options *options,

@@ -13,16 +13,17 @@
 
 #define MAX_THREADS 1024
 
-void spc_session_options_default(struct spc_session_options *options)
+void spc_session_options_init(struct spc_session_options *options, size_t size)
 {
-    *options = (struct spc_session_options){
-        .struct_size = sizeof(*options),
+    const struct spc_session_options defaults = {
         .backend = "auto",
         .device = -1,
         .isa = "auto",
         .max_voxels = SPC__DEFAULT_BOUND,
         .cuda_graph = true,
     };
+
+    spc__options_give(options, size, &defaults, sizeof(defaults));
 }
 
 static enum spc_status check_bound(const char *name, int64_t value, int64_t smallest,

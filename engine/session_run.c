@@ -4,6 +4,7 @@
 #include "session.h"
 
 #include "base/error.h"
+#include "base/options.h"
 
 #include <inttypes.h>
 
@@ -33,7 +34,8 @@ static enum spc_status check_voxels(const struct spc_session *session,
     if (voxels->feature_type != SPC_DTYPE_F32 && voxels->feature_type != SPC_DTYPE_F16)
         return spc__fail(err, SPC_ERR_ARGUMENT, "features are %s; float32 and float16 are possible",
                          spc_dtype_name(voxels->feature_type));
-    if (check_memory(session, voxels->memory, "voxels", err))
+    if (check_memory(session, voxels->memory, "voxels", err) ||
+        spc__check_reserved(voxels->reserved, "spc_voxels", err))
         return SPC_ERR_ARGUMENT;
     if (voxels->device_count && voxels->memory != SPC_MEMORY_CUDA)
         return spc__fail(err, SPC_ERR_ARGUMENT, "voxels: device_count is for CUDA memory only");
@@ -61,7 +63,8 @@ static enum spc_status check_output(const struct spc_session *session, int i,
     enum spc_dtype dtype;
     size_t size;
 
-    if (check_memory(session, output->memory, "output", err))
+    if (check_memory(session, output->memory, "output", err) ||
+        spc__check_reserved(output->reserved, "spc_output", err))
         return SPC_ERR_ARGUMENT;
     if (!output->capacity)
         return SPC_OK;

@@ -31,15 +31,16 @@ struct spc_voxelizer {
     int32_t *counts; /* [max_voxels] */
 };
 
-void spc_voxelizer_options_default(struct spc_voxelizer_options *options)
+void spc_voxelizer_options_init(struct spc_voxelizer_options *options, size_t size)
 {
-    *options = (struct spc_voxelizer_options){
-        .struct_size = sizeof(*options),
+    const struct spc_voxelizer_options defaults = {
         .num_features = 5,
         .max_voxels = 200000,
         .index_order = SPC_INDEX_ZYX,
         .feature_type = SPC_DTYPE_F32,
     };
+
+    spc__options_give(options, size, &defaults, sizeof(defaults));
 }
 
 static enum spc_status check_options(const struct spc_voxelizer_options *o, struct spc_error *err)
@@ -197,7 +198,7 @@ static enum spc_status check_points(const struct spc_voxelizer_options *o,
                              "voxelizer: field %d (%zu bytes at offset %zu) reaches beyond the "
                              "record of %zu bytes", i, size, offset, p->stride);
     }
-    return SPC_OK;
+    return spc__check_reserved(p->reserved, "spc_points", err);
 }
 
 static enum spc_status make_room(struct spc_voxelizer *v, int64_t points, struct spc_error *err)

@@ -168,6 +168,51 @@ TEST(older_options)
     spc_model_free(&model);
 }
 
+/* The library may have longer structs than the program's header: it must not write them whole. */
+TEST(shorter_options_are_not_overrun)
+{
+    struct {
+        struct spc_session_options o;
+        char guard[64];
+    } room;
+    size_t size = offsetof(struct spc_session_options, output_type);
+    const char *bytes = (const char *)&room;
+
+    memset(&room, 0x5a, sizeof(room));
+    spc_session_options_init(&room.o, size);
+    CHECK_INT(room.o.struct_size, size);
+    CHECK_INT(room.o.max_voxels, 200000);
+    for (size_t i = size; i < sizeof(room); i++)
+        CHECK_INT(bytes[i], 0x5a);
+    memset(&room, 0x5a, sizeof(room));
+    spc_session_options_init(&room.o, sizeof(room)); /* a longer one ends in zeros */
+    CHECK_INT(room.o.struct_size, sizeof(room));
+    for (size_t i = 0; i < sizeof(room.guard); i++)
+        CHECK_INT(room.guard[i], 0);
+}
+
+TEST(reserved_words)
+{
+    struct spc_model *model = api_model("tiny.onnx");
+    struct spc_session_options o = api_options();
+    struct spc_session *session = api_session(model, &o);
+    struct spc_voxels voxels = {.feature_type = SPC_DTYPE_F32};
+    struct spc_output out = {0};
+    struct spc_error err;
+
+    voxels.reserved[3] = 1;
+    CHECK_INT(spc_session_run(session, &voxels, &out, 1, &err), SPC_ERR_ARGUMENT);
+    CHECK_TEXT(err.message, "spc_voxels");
+    voxels.reserved[3] = 0;
+    out.reserved[0] = 1;
+    CHECK_INT(spc_session_run(session, &voxels, &out, 1, &err), SPC_ERR_ARGUMENT);
+    CHECK_TEXT(err.message, "spc_output");
+    out.reserved[0] = 0;
+    CHECK_INT(spc_session_run(session, &voxels, &out, 1, &err), SPC_OK);
+    spc_session_free(&session);
+    spc_model_free(&model);
+}
+
 TEST(descriptions)
 {
     struct spc_model *model = api_model("tiny.onnx");
@@ -468,6 +513,8 @@ int main(void)
     RUN(backends);
     RUN(defaults_and_auto);
     RUN(older_options);
+    RUN(shorter_options_are_not_overrun);
+    RUN(reserved_words);
     RUN(descriptions);
     RUN(frame_errors);
     RUN(submit_and_wait);

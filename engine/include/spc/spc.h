@@ -37,8 +37,11 @@
  *   levels, and leave NULL behind.
  * - Thread-safety: functions on distinct objects may run at the same time. A `const` object may be
  *   used from many threads. A session or voxelizer belongs to one thread at a time.
+ * - Pointers must not be NULL unless the function or the struct says that they may be.
  * - Structs named `*_options` grow at their end only: fill them with their `_default` function and
- *   they keep working with later versions of the library.
+ *   they keep working with later versions of the library. Other structs have a fixed size; those
+ *   that may learn more have `reserved` words for it. Zero such a struct before you fill it:
+ *   `struct spc_voxels voxels = {...}` does. What the library fills, it zeroes itself.
  * - Shapes are written outermost first, `[N][C]`; arrays are dense and row-major. Axes are called
  *   z, y, x. Lengths are metres; the frame is x front, y left, z up.
  */
@@ -199,7 +202,13 @@ struct spc_model_options {
     void *log_user;
 };
 
-SPC_API void spc_model_options_default(struct spc_model_options *options);
+/* The defaults, for a struct of `size` bytes: `_default` knows how many the caller's header has,
+ * whatever the library was built with. Thread-safety: any thread. */
+SPC_API void spc_model_options_init(struct spc_model_options *options, size_t size);
+static inline void spc_model_options_default(struct spc_model_options *options)
+{
+    spc_model_options_init(options, sizeof(*options));
+}
 
 /* Load an ONNX file of a sparse-convolution network.
  *
@@ -235,6 +244,7 @@ struct spc_model_info {
     float range[6];               /* x, y, z minimum, then maximum, metres ("spc.range") */
     int32_t max_points_per_voxel; /* "spc.max_points_per_voxel" */
     char features[SPC_MAX_FEATURES_TEXT]; /* "x,y,z,intensity,time" ("spc.features") or "" */
+    uint64_t reserved[8];
 };
 
 /* Thread-safety: any thread. */
@@ -270,6 +280,7 @@ struct spc_output_info {
     enum spc_bev_axes bev_axes;
     int32_t channels;               /* sparse: columns; dense: C*Z of a BEV, else dims[1] */
     int32_t grid_z, grid_y, grid_x; /* sites' grid (sparse) or grid that was made dense */
+    uint64_t reserved[8];
 };
 
 /* Describe output `i`, in the order of the file's graph outputs.
@@ -283,6 +294,7 @@ struct spc_node_info {
     char rulebook[SPC_MAX_NAME];
     char detail[160];        /* human-readable: kernel, stride, activation, ... */
     int32_t in_channels, out_channels; /* 0 where they mean nothing */
+    uint64_t reserved[4];
 };
 
 /* Describe node `i` of the file, in file order. Errors: SPC_ERR_ARGUMENT.
@@ -334,7 +346,12 @@ struct spc_session_options {
     void *log_user;
 };
 
-SPC_API void spc_session_options_default(struct spc_session_options *options);
+/* As for spc_model_options. */
+SPC_API void spc_session_options_init(struct spc_session_options *options, size_t size);
+static inline void spc_session_options_default(struct spc_session_options *options)
+{
+    spc_session_options_init(options, sizeof(*options));
+}
 
 /* Plan the model for a backend and allocate all that frames up to the bounds can need. A backend,
  * device, instruction set or precision that was asked for and is missing is an error, never
@@ -357,6 +374,7 @@ struct spc_voxels {
     int64_t num_voxels;          /* rows; with device_count: rows that are allocated */
     const int32_t *device_count; /* CUDA: the number of rows, in device memory; else NULL */
     void *stream;                /* CUDA: cudaStream_t the data is ready on; else NULL */
+    uint64_t reserved[4]; /* zero */
 };
 
 /* One output of a frame. The caller sets the first block; the run sets the second.
@@ -376,6 +394,7 @@ struct spc_output {
     int64_t num_sites;          /* sparse: rows; dense: sites that were made dense */
     const int32_t *indices;     /* sparse: [num_sites][4] in the model's index order, session's
                                    memory, valid until the next run; dense: NULL */
+    uint64_t reserved[4]; /* zero */
 };
 
 /* Number of outputs: the model's, or with expose_all the input and every node's. */
@@ -424,6 +443,7 @@ struct spc_session_info {
     size_t device_bytes; /* device memory of this session */
     size_t shared_bytes; /* packed weights, shared by the sessions of the model */
     int num_steps;       /* what spc_session_get_step() describes */
+    uint64_t reserved[8];
 };
 
 SPC_API void spc_session_get_info(const struct spc_session *session, struct spc_session_info *info);
@@ -438,6 +458,7 @@ struct spc_step_profile {
     int64_t pairs;            /* rulebook entries that were multiplied */
     double gflop;             /* useful: 2 * pairs * in * out channels / 1e9 */
     int32_t in_channels, out_channels;
+    uint64_t reserved[4];
 };
 
 /* Errors: SPC_ERR_ARGUMENT. */
@@ -465,6 +486,7 @@ struct spc_points {
         enum spc_dtype type; /* SPC_DTYPE_F32, F16, U8, or U32 */
         size_t offset;       /* bytes from the start of a record */
     } fields[SPC_MAX_POINT_FIELDS];
+    uint64_t reserved[4]; /* zero */
 };
 
 struct spc_voxelizer;
@@ -481,7 +503,12 @@ struct spc_voxelizer_options {
     enum spc_dtype feature_type;  /* of the result: F32 (default) or F16 */
 };
 
-SPC_API void spc_voxelizer_options_default(struct spc_voxelizer_options *options);
+/* As for spc_model_options. */
+SPC_API void spc_voxelizer_options_init(struct spc_voxelizer_options *options, size_t size);
+static inline void spc_voxelizer_options_default(struct spc_voxelizer_options *options)
+{
+    spc_voxelizer_options_init(options, sizeof(*options));
+}
 
 /* Errors: SPC_ERR_ARGUMENT (range, size), SPC_ERR_MEMORY. Free with spc_voxelizer_free(). */
 SPC_API enum spc_status spc_voxelizer_create(const struct spc_voxelizer_options *options,
@@ -498,6 +525,7 @@ struct spc_voxelizer_result {
     int64_t points_used;    /* that went into a mean */
     int64_t points_outside; /* outside the range, or not finite */
     int64_t points_over;    /* beyond max_points_per_voxel */
+    uint64_t reserved[4];
 };
 
 /* Points to voxels: cell = floor((p - minimum) / size), computed in float32, as training code
