@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* One frame: bind memory, go through the steps, describe the outputs. Allocates nothing. */
 #include "cpu/instance.h"
+#include "graph/refuse.h"
 
 #include <string.h>
 #include <time.h>
@@ -35,12 +36,6 @@ static void bind(struct spc__cpu *cpu, const struct spc_output *outputs, int num
     }
 }
 
-/* The node that makes a level; where only its inverse is left, the level has no maker's name. */
-static const char *level_name(const struct spc__graph *graph, const struct spc__level *level)
-{
-    return level->node >= 0 ? graph->nodes[level->node].name : "of an inverse convolution";
-}
-
 static enum spc_status run_sites(struct spc__cpu *cpu, struct spc__cpu_step *step,
                                  struct spc_error *err)
 {
@@ -61,7 +56,7 @@ static enum spc_status run_sites(struct spc__cpu *cpu, struct spc__cpu_step *ste
         step->profile.sites_in = in->count;
         status = spc__sites_from_strided(sites, in, rulebook->kernel, rulebook->stride,
                                          rulebook->padding, rulebook->dilation,
-                                         level_name(graph, level), cpu->pool, err);
+                                         spc__level_name(graph, step->index), cpu->pool, err);
     }
     step->profile.sites_out = sites->count;
     return status;

@@ -2,9 +2,7 @@
 /* Active sites from the index rows of an input frame. */
 #include "cpu/columns.h"
 
-#include "base/error.h"
-
-#include <inttypes.h>
+#include "graph/refuse.h"
 
 struct cell {
     int32_t z, y, x;
@@ -15,21 +13,6 @@ static struct cell cell_of(const int32_t *row, enum spc_index_order order)
     if (order == SPC_INDEX_XYZ)
         return (struct cell){row[3], row[2], row[1]};
     return (struct cell){row[1], row[2], row[3]};
-}
-
-static enum spc_status refuse_row(const struct spc__sites *sites, const int32_t *row, int64_t i,
-                                  struct cell c, struct spc_error *err)
-{
-    const int32_t *grid = sites->grid;
-
-    if (row[0])
-        return spc__fail(err, SPC_ERR_INPUT,
-                         "input row %" PRId64 ": batch index %d; only batch 0 is supported: run "
-                         "one cloud per frame", i, row[0]);
-    return spc__fail(err, SPC_ERR_INPUT,
-                     "input row %" PRId64 ": voxel (z %d, y %d, x %d) is outside the grid of %d x "
-                     "%d x %d cells (z, y, x): check the index order and the voxelizer's range",
-                     i, c.z, c.y, c.x, grid[0], grid[1], grid[2]);
 }
 
 static enum spc_status mark_rows(struct spc__sites *sites, const int32_t *indices, int64_t count,
@@ -43,7 +26,7 @@ static enum spc_status mark_rows(struct spc__sites *sites, const int32_t *indice
 
         if (row[0] || (uint32_t)c.z >= (uint32_t)grid[0] || (uint32_t)c.y >= (uint32_t)grid[1] ||
             (uint32_t)c.x >= (uint32_t)grid[2])
-            return refuse_row(sites, row, i, c, err);
+            return spc__refuse_row(row, i, order, grid, err);
         spc__sites_mark(sites, spc__tile(sites, c.y, c.x));
     }
     return SPC_OK;
@@ -53,15 +36,12 @@ static enum spc_status refuse_duplicate(const int32_t *indices, int64_t i,
                                         enum spc_index_order order, struct spc_error *err)
 {
     const int32_t *row = indices + 4 * i;
-    struct cell c = cell_of(row, order);
     int64_t first = 0;
 
     while (indices[4 * first + 1] != row[1] || indices[4 * first + 2] != row[2] ||
            indices[4 * first + 3] != row[3])
         first++;
-    return spc__fail(err, SPC_ERR_INPUT,
-                     "input rows %" PRId64 " and %" PRId64 " are the same voxel (z %d, y %d, x "
-                     "%d): a voxel may come only once", first, i, c.z, c.y, c.x);
+    return spc__refuse_duplicate(row, first, i, order, err);
 }
 
 static enum spc_status set_rows(struct spc__sites *sites, const int32_t *indices, int64_t count,
@@ -88,9 +68,7 @@ enum spc_status spc__sites_from_indices(struct spc__sites *sites, const int32_t 
 
     spc__sites_begin(sites);
     if (count > sites->bound)
-        return spc__fail(err, SPC_ERR_CAPACITY,
-                         "input: %" PRId64 " voxels, but the session was planned for at most %"
-                         PRId64 ": raise max_voxels", count, sites->bound);
+        return spc__refuse_count(count, sites->bound, err);
     status = mark_rows(sites, indices, count, order, err);
     if (!status) {
         spc__sites_number(sites); /* never above max_slots: a tile has at least one of the rows */

@@ -9,9 +9,8 @@
  */
 #include "cpu/columns.h"
 
-#include "base/error.h"
+#include "graph/refuse.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #define MAX_LINE 256 /* input columns that a line of a tile can meet */
@@ -273,10 +272,7 @@ enum spc_status spc__sites_from_strided(struct spc__sites *out, const struct spc
     } while (spc__sites_next(out, &tiles));
     if (count > out->bound) {
         spc__sites_begin(out);
-        return spc__fail(err, SPC_ERR_CAPACITY,
-                         "node %s: %" PRId64 " output sites, but the plan's bound is %" PRId64
-                         ": raise output_bound in the model or the session's site_bound",
-                         node, count, out->bound);
+        return spc__refuse_sites(node, count, out->bound, err);
     }
     spc__sites_finish(out, count);
     return SPC_OK;
