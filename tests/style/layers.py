@@ -30,7 +30,8 @@ QUOTED = [
     (r"engine/session[a-z_]*\.[ch]$", r"(base|graph)/|(backend|model|session[a-z_]*)\.h$"),
     (r"engine/tools/", r"tools/|[a-z_]+\.h$"),
     (r"engine/", r"$^"),
-    (r"cuda/.*\.(cu|cuh)$", r"cuda/(kernels\.h|.*\.cuh)$"),
+    # CUDA kernels: launchers' headers and device helpers, never the host side.
+    (r"cuda/.*\.(cu|cuh)$", r"base/act\.h$|cuda/(?!instance|device)[a-z0-9_]+\.(h|cuh)$"),
     (r"cuda/", r"(base|graph|cuda)/|backend\.h$"),
     (r"gst-spconv/", r"[a-z0-9-]+\.(h|inc)$"),
 ]
@@ -39,7 +40,7 @@ QUOTED = [
 ANGLED = [
     (r"(gst|glib|gobject|gio)[/.-]", r"gst-spconv/|tests/gst/|tests/fuzz/"),
     (r"(google/)?protobuf", r"engine/onnx/"),
-    (r"cuda|cublas|nv", r"cuda/|gst-spconv/"),
+    (r"cuda|cublas|nv", r"cuda/|gst-spconv/|tests/(gpu|check)/"),
     (r"spconv/|scn/", r"$^"),  # NVIDIA's and spconv's own headers
     (r"immintrin|arm_neon",
      r"engine/cpu/((x86|arm)/|pairs_avx512)|engine/formats/|engine/voxel/|tests/"),
@@ -67,6 +68,7 @@ def check(path, text):
 GOOD = [
     ("engine/graph/plan.c", '#include "graph/plan.h"\n#include <spc/spc.h>\n'),
     ("engine/cpu/x86/conv_avx2.c", '#include "cpu/kernels.h"\n#include <immintrin.h>\n'),
+    ("cuda/rows.cu", '#include "cuda/common.cuh"\n#include "cuda/kernels.h"\n'),
     ("engine/tools/spc-infer.c", '#include "args.h"\n#include <spc/spc.h>\n'),
     ("gst-spconv/gstspconvinfer.c", '#include "gstspconvcaps.h"\n#include <gst/gst.h>\n'),
 ]
@@ -80,6 +82,8 @@ BAD = [
     ("engine/session.c", '#include "onnx/load.h"\n'),
     ("engine/session.c", '#include "../cuda/backend_cuda.h"\n'),
     ("engine/tools/spc-infer.c", '#include "graph/graph.h"\n'),
+    ("cuda/rows.cu", '#include "cuda/instance.h"\n'),
+    ("cuda/rows.cu", '#include "backend.h"\n'),
     ("engine/new/file.c", '#include "base/mem.h"\n'),
     ("gst-spconv/gstspconvinfer.c", '#include "base/mem.h"\n'),
     ("engine/formats/npy.c", "#include <gst/gst.h>\n"),

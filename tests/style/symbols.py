@@ -20,12 +20,12 @@ def output(*command):
 
 
 def globals_of(library):
-    """Objects in writable sections. Sanitizers and coverage add some of their own."""
+    """Objects in writable sections. Sanitizers, coverage and nvcc add some of their own."""
     for line in output("objdump", "-t", library).splitlines():
         match = WRITABLE.search(line)
         if match and CONST_AFTER_RELOCATION not in line and \
-                not re.search(r"__(asan|ubsan|tsan|gcov|sancov|odr)|\.LUBSAN|^\.L|\.Lubsan",
-                              match.group(3)) and \
+                not re.search(r"__(asan|ubsan|tsan|gcov|sancov|odr|device_stub__|cudaFatCubin)|"
+                              r"\.LUBSAN|^\.L|\.Lubsan", match.group(3)) and \
                 not re.match(r"\*?\.L|_?Lubsan", match.group(3)):
             yield match.group(3)
 

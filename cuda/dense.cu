@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/* Dense tensors: scatter, which writes every element once, and transpose. */
+#include "cuda/common.cuh"
+#include "cuda/kernels.h"
+#include "cuda/sites.cuh"
+
+#define THREADS 256
+#define CELLS 64    /* cells of a block */
+#define CHANNELS 32 /* channels that go through shared memory at a time */
+
+/*
+ * A block makes `CELLS` cells that follow one another in memory, for all channels: cells of one
+ * line along y or x, whichever runs faster, and of all its z where z runs faster still. It looks
+ * the cells' rows up, then brings some channels at a time through shared memory: reads run along
+ * a row's channels, writes along whatever is contiguous in the output.
+ */
+struct scatter_lines {
+    const void *in;
+    void *out;
+    struct spc_cuda_sites sites;
+    int64_t channel_stride, line_stride, z_stride, other_stride;
+    int32_t channels;
+    int32_t cells;    /* of a line, with its z where those are inside */
+    bool along_y;     /* the line runs along y, else along x */
+    bool z_inside;    /* else blockIdx.z is z */
+    bool channels_first; /* neighbours in memory are channels of one cell */
+    bool nchw32;
+};
+
+/* z and the place along the line of cell `i` of the line. */
+static __device__ __forceinline__ void split_cell(const struct scatter_lines &s, int32_t i,
+                                                  int32_t *z, int32_t *along)
+{
+    int32_t depth = s.sites.grid[0];
+
+    *z = s.z_inside ? i % depth : (int32_t)blockIdx.z;
+    *along = s.z_inside ? i / depth : i;
+}
+
+static __device__ __forceinline__ int64_t element_at(const struct scatter_lines &s, int32_t i,
+                                                     int32_t c)
+{
+    int32_t z, along;
+
+    split_cell(s, i, &z, &along);
+    if (s.nchw32) {
+        int64_t q = (int64_t)c * s.sites.grid[0] + z;
+
+        return ((q / 32 * s.sites.grid[1] + blockIdx.y) * s.sites.grid[2] + along) * 32 + q % 32;
+    }
+    return c * s.channel_stride + z * s.z_stride + along * s.line_stride +
+           blockIdx.y * s.other_stride;
+}
+
+template <typename T>
+static __global__ void __launch_bounds__(THREADS) scatter(struct scatter_lines s)
+{
+    __shared__ int32_t rows[CELLS];
+    __shared__ T values[CHANNELS][CELLS + 1];
+    int32_t first = blockIdx.x * CELLS;
+
+    if (threadIdx.x < CELLS) {
+        int32_t i = first + threadIdx.x, z, along;
+
+        split_cell(s, i, &z, &along);
+        rows[threadIdx.x] =
+            i >= s.cells ? -1
+                         : spc_cuda_row(s.sites, z, s.along_y ? along : (int32_t)blockIdx.y,
+                                        s.along_y ? (int32_t)blockIdx.y : along);
+    }
+    for (int32_t c0 = 0; c0 < s.channels; c0 += CHANNELS) {
+        __syncthreads();
+        for (int j = threadIdx.x; j < CELLS * CHANNELS; j += THREADS) {
+            int32_t c = j % CHANNELS, i = j / CHANNELS, row = rows[i];
+
+            values[c][i] = row >= 0 && c0 + c < s.channels
+                               ? ((const T *)s.in)[(int64_t)row * s.channels + c0 + c]
+                               : (T)0;
+        }
+        __syncthreads();
+        for (int j = threadIdx.x; j < CELLS * CHANNELS; j += THREADS) {
+            int32_t c = s.channels_first ? j % CHANNELS : j / CELLS;
+            int32_t i = s.channels_first ? j / CHANNELS : j % CELLS;
+
+            if (first + i < s.cells && c0 + c < s.channels)
+                ((T *)s.out)[element_at(s, first + i, c0 + c)] = values[c][i];
+        }
+    }
+}
+
+/* The stride of an axis, for comparing: one of a single cell runs nowhere. */
+static int64_t reach(int64_t stride, int32_t cells)
+{
+    return cells > 1 ? stride : INT64_MAX;
+}
+
+static struct scatter_lines make_lines(const struct spc_cuda_scatter *scatter)
+{
+    const int32_t *grid = scatter->sites.grid;
+    const int64_t *stride = scatter->stride;
+    struct scatter_lines s = {};
+    int64_t z = reach(stride[1], grid[0]), y = reach(stride[2], grid[1]);
+    int64_t x = reach(stride[3], grid[2]), line;
+
+    s.in = scatter->in;
+    s.out = scatter->out;
+    s.sites = scatter->sites;
+    s.channels = scatter->channels;
+    s.nchw32 = scatter->nchw32;
+    s.along_y = !s.nchw32 && y < x;
+    line = s.along_y ? y : x;
+    s.z_inside = !s.nchw32 && z < line;
+    s.channels_first = s.nchw32 || reach(stride[0], s.channels) < (z < line ? z : line);
+    s.channel_stride = stride[0];
+    s.z_stride = stride[1];
+    s.line_stride = stride[s.along_y ? 2 : 3];
+    s.other_stride = stride[s.along_y ? 3 : 2];
+    s.cells = grid[s.along_y ? 1 : 2] * (s.z_inside ? grid[0] : 1);
+    return s;
+}
+
+extern "C" cudaError_t spc_cuda_scatter(const struct spc_cuda_scatter *scatter_,
+                                        cudaStream_t stream)
+{
+    struct scatter_lines s = make_lines(scatter_);
+    dim3 blocks((s.cells + CELLS - 1) / CELLS, s.sites.grid[s.along_y ? 2 : 1],
+                s.z_inside ? 1 : s.sites.grid[0]);
+
+    if (scatter_->element == 1)
+        scatter<uint8_t><<<blocks, THREADS, 0, stream>>>(s);
+    else if (scatter_->element == 2)
+        scatter<uint16_t><<<blocks, THREADS, 0, stream>>>(s);
+    else
+        scatter<uint32_t><<<blocks, THREADS, 0, stream>>>(s);
+    return cudaGetLastError();
+}
+
+template <typename T>
+static __global__ void __launch_bounds__(THREADS) transpose(struct spc_cuda_transpose t,
+                                                            int64_t elements)
+{
+    int64_t step = (int64_t)gridDim.x * THREADS;
+
+    for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < elements; i += step) {
+        int64_t from = 0, rest = i;
+
+        for (int d = t.rank - 1; d >= 0; d--) {
+            int64_t outer = rest / t.dims[d];
+
+            from += (rest - outer * t.dims[d]) * t.stride[d];
+            rest = outer;
+        }
+        ((T *)t.out)[i] = ((const T *)t.in)[from];
+    }
+}
+
+extern "C" cudaError_t spc_cuda_transpose(const struct spc_cuda_transpose *t, cudaStream_t stream)
+{
+    int64_t elements = 1;
+    unsigned blocks;
+
+    for (int d = 0; d < t->rank; d++)
+        elements *= t->dims[d];
+    blocks = spc_cuda_blocks(elements, THREADS);
+    if (t->element == 1)
+        transpose<uint8_t><<<blocks, THREADS, 0, stream>>>(*t, elements);
+    else if (t->element == 2)
+        transpose<uint16_t><<<blocks, THREADS, 0, stream>>>(*t, elements);
+    else
+        transpose<uint32_t><<<blocks, THREADS, 0, stream>>>(*t, elements);
+    return cudaGetLastError();
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+#include "cuda/device.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+enum spc_status spc__cuda_fail(struct spc_error *err, cudaError_t code, const char *doing)
+{
+    cudaGetLastError();
+    if (code == cudaErrorMemoryAllocation)
+        return spc__fail(err, SPC_ERR_MEMORY,
+                         "CUDA: %s: the GPU's memory is short; lower max_voxels or site_bound, or "
+                         "free memory of other programs", doing);
+    return spc__fail(err, SPC_ERR_DEVICE, "CUDA: %s: %s (%s)", doing, cudaGetErrorString(code),
+                     cudaGetErrorName(code));
+}
+
+static enum spc_status fail_to_find(struct spc_error *err, cudaError_t code)
+{
+    int driver = 0;
+
+    cudaGetLastError();
+    if (code == cudaErrorInsufficientDriver && !cudaDriverGetVersion(&driver) && !driver)
+        return spc__fail(err, SPC_ERR_BACKEND,
+                         "backend \"cuda\" cannot be used: there is no NVIDIA driver on this "
+                         "machine; install it, or use backend \"cpu\"");
+    if (code == cudaErrorInsufficientDriver)
+        return spc__fail(err, SPC_ERR_BACKEND,
+                         "backend \"cuda\" cannot be used: the NVIDIA driver is for CUDA %d.%d, "
+                         "this build needs CUDA %d.%d; install a newer driver, or use backend "
+                         "\"cpu\"", driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000,
+                         CUDART_VERSION % 1000 / 10);
+    if (code == cudaErrorNoDevice)
+        return spc__fail(err, SPC_ERR_BACKEND,
+                         "backend \"cuda\" cannot be used: the NVIDIA driver finds no GPU; check "
+                         "nvidia-smi and CUDA_VISIBLE_DEVICES, or use backend \"cpu\"");
+    return spc__fail(err, SPC_ERR_BACKEND, "backend \"cuda\" cannot be used: %s (%s)",
+                     cudaGetErrorString(code), cudaGetErrorName(code));
+}
+
+enum spc_status spc__cuda_find(int device, int *found, struct spc_error *err)
+{
+    int count = 0, major = 0, minor = 0;
+    cudaError_t code = cudaGetDeviceCount(&count);
+
+    *found = device;
+    if (!code && device < 0)
+        code = cudaGetDevice(found);
+    if (code)
+        return fail_to_find(err, code);
+    if (*found >= count)
+        return spc__fail(err, SPC_ERR_BACKEND,
+                         "backend \"cuda\": there is no device %d; devices 0 to %d are there",
+                         device, count - 1);
+    if ((code = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, *found)) ||
+        (code = cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, *found)))
+        return fail_to_find(err, code);
+    if (major < SPC__CUDA_LEAST_MAJOR)
+        return spc__fail(err, SPC_ERR_BACKEND,
+                         "backend \"cuda\": device %d has compute capability %d.%d; %d.0 is the "
+                         "least; choose another device, or use backend \"cpu\"",
+                         *found, major, minor, SPC__CUDA_LEAST_MAJOR);
+    return SPC_OK;
+}
+
+enum spc_status spc__cuda_enter(int device, int *previous, struct spc_error *err)
+{
+    cudaError_t code = cudaGetDevice(previous);
+
+    if (!code && *previous != device)
+        code = cudaSetDevice(device);
+    return code ? spc__cuda_fail(err, code, "choosing the device") : SPC_OK;
+}
+
+void spc__cuda_leave(int device, int previous)
+{
+    if (previous != device)
+        cudaSetDevice(previous);
+}
+
+struct spc__cuda_block {
+    struct spc__cuda_block *next;
+    void *memory;
+    bool pinned;
+};
+
+static void *take(struct spc__cuda_memory *memory, size_t count, size_t size, bool pinned,
+                  const char *what, struct spc_error *err)
+{
+    struct spc__cuda_block *block = spc__alloc_zeroed(1, sizeof(*block));
+    size_t bytes = 0;
+    cudaError_t code = cudaErrorMemoryAllocation;
+
+    if (block && spc__mul(count, size, &bytes)) {
+        bytes = bytes ? bytes : 1;
+        code = pinned ? cudaHostAlloc(&block->memory, bytes, cudaHostAllocPortable)
+                      : cudaMalloc(&block->memory, bytes);
+    }
+    if (code) {
+        free(block);
+        if (code == cudaErrorMemoryAllocation) {
+            cudaGetLastError();
+            spc__fail_memory(err, bytes, what);
+        } else {
+            spc__cuda_fail(err, code, what);
+        }
+        return NULL;
+    }
+    block->pinned = pinned;
+    block->next = memory->blocks;
+    memory->blocks = block;
+    *(pinned ? &memory->host_bytes : &memory->device_bytes) += bytes;
+    return block->memory;
+}
+
+void *spc__cuda_take(struct spc__cuda_memory *memory, size_t count, size_t size, const char *what,
+                     struct spc_error *err)
+{
+    return take(memory, count, size, false, what, err);
+}
+
+void *spc__cuda_take_pinned(struct spc__cuda_memory *memory, size_t count, size_t size,
+                            const char *what, struct spc_error *err)
+{
+    return take(memory, count, size, true, what, err);
+}
+
+void spc__cuda_free_all(struct spc__cuda_memory *memory)
+{
+    while (memory->blocks) {
+        struct spc__cuda_block *block = memory->blocks;
+
+        memory->blocks = block->next;
+        if (block->pinned)
+            cudaFreeHost(block->memory);
+        else
+            cudaFree(block->memory);
+        free(block);
+    }
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/* Submitting a frame: bind memory, replay the recorded frame or launch its steps. No call waits
+ * for the device. */
+#include "cuda/instance.h"
+
+#include <string.h>
+
+/* Where every value lives in this frame. */
+static void bind(struct spc__cuda *cuda, const struct spc_output *outputs, int num_outputs)
+{
+    const struct spc__plan *plan = cuda->plan;
+
+    for (int i = 0; i < plan->graph.num_outputs; i++) {
+        bool given =
+            i < num_outputs && outputs[i].capacity && outputs[i].memory == SPC_MEMORY_CUDA;
+
+        cuda->targets[i] = given ? outputs[i].data : cuda->outputs[i].own;
+    }
+    for (int v = 0; v < plan->graph.num_values; v++) {
+        const struct spc__storage *root = &plan->values[spc__cuda_root(plan, v)];
+        const struct spc__cuda_output *output =
+            root->output >= 0 ? &cuda->outputs[root->output] : NULL;
+
+        if (!output)
+            cuda->values[v] = cuda->arena + root->offset;
+        else
+            cuda->values[v] = output->direct ? cuda->targets[root->output] : output->store;
+    }
+}
+
+/* A frame from host memory goes to the device through pinned memory, so that no copy waits. */
+static cudaError_t upload(struct spc__cuda *cuda, const struct spc_voxels *voxels)
+{
+    size_t row = (size_t)cuda->plan->graph.values[0].channels *
+                 spc_dtype_size(voxels->feature_type);
+    size_t features = (size_t)voxels->num_voxels * row;
+    size_t indices = (size_t)voxels->num_voxels * 4 * sizeof(int32_t);
+    cudaError_t code;
+
+    if (!voxels->num_voxels)
+        return cudaSuccess;
+    memcpy(cuda->host_features, voxels->features, features);
+    memcpy(cuda->host_indices, voxels->indices, indices);
+    code = cudaMemcpyAsync(cuda->indices, cuda->host_indices, indices, cudaMemcpyHostToDevice,
+                           cuda->stream);
+    return code ? code
+                : cudaMemcpyAsync(cuda->features, cuda->host_features, features,
+                                  cudaMemcpyHostToDevice, cuda->stream);
+}
+
+static bool runs(const struct spc__cuda *cuda, const struct spc__cuda_step *step)
+{
+    return step->kind != SPC__CUDA_STEP_OUTPUT || step->index < cuda->binding.num_outputs;
+}
+
+static cudaError_t launch_steps(struct spc__cuda *cuda, cudaStream_t stream)
+{
+    cudaError_t code = cuda->profile ? cudaEventRecord(cuda->begin, stream) : cudaSuccess;
+
+    for (int i = 0; i < cuda->num_steps && !code; i++) {
+        struct spc__cuda_step *step = &cuda->steps[i];
+
+        if (runs(cuda, step))
+            code = spc__cuda_launch(cuda, step, stream);
+        if (!code && cuda->profile)
+            code = cudaEventRecord(step->end, stream);
+    }
+    return code;
+}
+
+/* ---- recorded frames ---- */
+
+static bool same_frame(const struct spc__cuda *cuda, const struct spc__cuda_graph *graph)
+{
+    const struct spc__cuda_binding *a = &cuda->binding, *b = &graph->binding;
+
+    return graph->exec && a->features == b->features && a->indices == b->indices &&
+           a->device_count == b->device_count && a->feature_type == b->feature_type &&
+           a->num_outputs == b->num_outputs &&
+           !memcmp(cuda->targets, graph->targets,
+                   (size_t)cuda->plan->graph.num_outputs * sizeof(*cuda->targets));
+}
+
+/* Records the frame's steps into `*recorded`. */
+static cudaError_t record(struct spc__cuda *cuda, cudaGraph_t *recorded)
+{
+    cudaError_t code = cudaStreamBeginCapture(cuda->stream, cudaStreamCaptureModeThreadLocal);
+    cudaError_t launched;
+
+    if (code)
+        return code;
+    launched = launch_steps(cuda, cuda->stream);
+    code = cudaStreamEndCapture(cuda->stream, recorded);
+    return launched ? launched : code;
+}
+
+/* The recorded frame for these pointers, recorded now where there is none. */
+static cudaError_t find_graph(struct spc__cuda *cuda, cudaGraphExec_t *exec)
+{
+    struct spc__cuda_graph *graph;
+    cudaGraph_t recorded = NULL;
+    cudaError_t code;
+
+    for (int i = 0; i < SPC__CUDA_GRAPHS; i++)
+        if (same_frame(cuda, &cuda->graphs[i])) {
+            *exec = cuda->graphs[i].exec;
+            return cudaSuccess;
+        }
+    graph = &cuda->graphs[cuda->next_graph];
+    cuda->next_graph = (cuda->next_graph + 1) % SPC__CUDA_GRAPHS;
+    if (graph->exec)
+        cudaGraphExecDestroy(graph->exec);
+    graph->exec = NULL;
+    code = record(cuda, &recorded);
+    if (!code)
+        code = cudaGraphInstantiate(&graph->exec, recorded, 0);
+    if (recorded)
+        cudaGraphDestroy(recorded);
+    if (code) {
+        graph->exec = NULL;
+        return code;
+    }
+    graph->binding = cuda->binding;
+    memcpy(graph->targets, cuda->targets,
+           (size_t)cuda->plan->graph.num_outputs * sizeof(*cuda->targets));
+    *exec = graph->exec;
+    return cudaSuccess;
+}
+
+/* ---- submit ---- */
+
+static cudaError_t start(struct spc__cuda *cuda, const struct spc_voxels *voxels,
+                         cudaStream_t stream)
+{
+    cudaGraphExec_t exec;
+    cudaError_t code = cudaSuccess;
+
+    if (voxels->memory == SPC_MEMORY_HOST)
+        code = upload(cuda, voxels);
+    if (!code && cuda->use_graph) {
+        code = find_graph(cuda, &exec);
+        if (!code)
+            code = cudaGraphLaunch(exec, stream);
+    } else if (!code) {
+        code = launch_steps(cuda, stream);
+    }
+    return code ? code : cudaEventRecord(cuda->end, stream);
+}
+
+enum spc_status spc__cuda_submit(void *instance, const struct spc_voxels *voxels,
+                                 struct spc_output *outputs, int num_outputs,
+                                 struct spc_error *err)
+{
+    struct spc__cuda *cuda = instance;
+    bool host = voxels->memory == SPC_MEMORY_HOST;
+    int previous;
+    cudaError_t code;
+
+    if (spc__cuda_enter(cuda->device, &previous, err))
+        return SPC_ERR_DEVICE;
+    cuda->voxels = *voxels;
+    cuda->frame_outputs = outputs;
+    cuda->frame_num_outputs = num_outputs;
+    *cuda->num_voxels = (int32_t)voxels->num_voxels;
+    cuda->binding = (struct spc__cuda_binding){
+        .features = host ? cuda->features : voxels->features,
+        .indices = host ? cuda->indices : voxels->indices,
+        .device_count = voxels->device_count,
+        .feature_type = voxels->feature_type,
+        .num_outputs = num_outputs,
+    };
+    bind(cuda, outputs, num_outputs);
+    code = start(cuda, voxels, host ? cuda->stream : (cudaStream_t)voxels->stream);
+    spc__cuda_leave(cuda->device, previous);
+    return code ? spc__cuda_fail(err, code, "submitting a frame") : SPC_OK;
+}

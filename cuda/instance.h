@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An instance of the CUDA backend: a plan with its memory on one device.
+ *
+ * A frame is a list of steps, fixed when the instance is made; each launches kernels on a stream.
+ * submit() records them once as a CUDA graph and replays it, as long as the frame's pointers stay
+ * the same; what changes between frames, the number of voxels, kernels read from memory. Nothing
+ * waits for the device until wait(), which then reads what went wrong and how many sites there are
+ * from a report in host memory that the frame wrote.
+ */
+#ifndef SPC_CUDA_INSTANCE_H
+#define SPC_CUDA_INSTANCE_H
+
+#include "backend.h"
+#include "base/mem.h"
+#include "cuda/device.h"
+#include "cuda/index.h"
+#include "cuda/kernels.h"
+
+/* Recorded frames that are kept, one for each set of pointers: enough for a small buffer pool. */
+#define SPC__CUDA_GRAPHS 4
+
+enum spc__cuda_step_kind {
+    SPC__CUDA_STEP_SITES,  /* index: level */
+    SPC__CUDA_STEP_TABLE,  /* index: rulebook */
+    SPC__CUDA_STEP_REPORT,
+    SPC__CUDA_STEP_INPUT,
+    SPC__CUDA_STEP_NODE,   /* index: node */
+    SPC__CUDA_STEP_OUTPUT, /* index: output that is not written where it is computed */
+    SPC__CUDA_STEP_ROWS,   /* index: level whose index rows an output needs */
+};
+
+struct spc__cuda_step {
+    enum spc__cuda_step_kind kind;
+    int index;
+    cudaEvent_t end; /* with profile: recorded behind the step */
+    struct spc_step_profile profile;
+};
+
+struct spc__cuda_level {
+    bool used;
+    struct spc_cuda_sites sites;
+    int32_t *indices;      /* [bound][4] where a sparse output is on this level; else NULL */
+    int32_t *host_indices; /* the same on the host */
+};
+
+struct spc__cuda_rulebook {
+    bool used;
+    struct spc_cuda_geometry geometry;
+    int32_t *nbr; /* [offsets][nbr_stride]: input row of each output row, -1: none */
+    int64_t nbr_stride;
+};
+
+/* Weights of one convolution on one device, shared between instances. */
+struct spc__cuda_weights {
+    int device;
+    struct spc__cuda_memory memory;
+    void *weights; /* [offsets][cin][cout] in the precision's type */
+    float *bias;   /* [cout]; zeros where the node has none */
+};
+
+struct spc__cuda_output {
+    bool direct;      /* computed where the caller gets it */
+    bool input_order; /* rows are put back into the input's order */
+    void *own;        /* device memory, for a caller that brings none */
+    void *own_host;   /* the same on the host */
+    void *store;      /* the value's memory where it is not direct and the value is its own */
+    struct spc_output_info info;
+};
+
+/* What a recorded frame depends on. */
+struct spc__cuda_binding {
+    const void *features;
+    const int32_t *indices;
+    const int32_t *device_count;
+    enum spc_dtype feature_type;
+    int num_outputs;
+};
+
+struct spc__cuda_graph {
+    struct spc__cuda_binding binding;
+    void **targets; /* [graph.num_outputs] device memory that each output goes to */
+    cudaGraphExec_t exec;
+};
+
+struct spc__cuda {
+    const struct spc__plan *plan;
+    int device, major, minor;
+    char device_name[128];
+    bool profile, use_graph;
+    cudaStream_t stream; /* of frames that come from host memory, and for recording */
+    cudaEvent_t begin, end;
+    struct spc__cuda_memory memory;
+    size_t shared_bytes;
+    struct spc__cuda_level *levels;
+    struct spc__cuda_rulebook *rulebooks;
+    const struct spc__cuda_weights **weights; /* [num_nodes], NULL but for convolutions */
+    struct spc__cuda_output *outputs;
+    struct spc__cuda_step *steps;
+    int num_steps;
+    char *arena;
+    void **values;           /* [num_values] memory of each value, of this frame */
+    void **targets;          /* [num_outputs] of this frame */
+    int32_t *row_of_input;   /* [max_voxels] */
+    void *features;          /* frames from host memory are copied here, through pinned memory */
+    int32_t *indices;
+    void *host_features;
+    int32_t *host_indices;
+    int32_t *num_voxels;            /* pinned: of a frame that brings no device_count */
+    struct spc_cuda_report *report; /* the frame writes it on the device, */
+    struct spc_cuda_report *host_report; /* and copies it here, to pinned memory */
+    size_t report_bytes;
+    struct spc__cuda_binding binding;   /* of this frame */
+    struct spc__cuda_graph graphs[SPC__CUDA_GRAPHS];
+    int next_graph;
+    struct spc_voxels voxels; /* of the frame in flight */
+    struct spc_output *frame_outputs;
+    int frame_num_outputs;
+};
+
+/* weights.c: the weights of a convolution, from `shared` or copied to the device. */
+enum spc_status spc__cuda_get_weights(struct spc__shared *shared, const struct spc__node *node,
+                                      int offsets, enum spc_precision precision, int device,
+                                      const struct spc__cuda_weights **weights,
+                                      struct spc_error *err);
+
+/* create.c */
+enum spc_status spc__cuda_create(const struct spc__plan *plan, struct spc__shared *shared,
+                                 const struct spc__backend_options *options, void **instance,
+                                 struct spc_error *err);
+void spc__cuda_destroy(void *instance);
+/* Value whose memory `value` uses. */
+int spc__cuda_root(const struct spc__plan *plan, int value);
+
+/* steps.c: launches one step. */
+cudaError_t spc__cuda_launch(struct spc__cuda *cuda, const struct spc__cuda_step *step,
+                             cudaStream_t stream);
+
+/* frame.c */
+enum spc_status spc__cuda_submit(void *instance, const struct spc_voxels *voxels,
+                                 struct spc_output *outputs, int num_outputs,
+                                 struct spc_error *err);
+/* wait.c */
+enum spc_status spc__cuda_wait(void *instance, struct spc_error *err);
+
+#endif

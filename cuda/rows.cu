@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* Kernels over whole rows: moving with a change of type, stride and order; addition. */
+#include "cuda/common.cuh"
+#include "cuda/kernels.h"
+
+#define THREADS 256
+
+template <typename In, typename Out>
+static __global__ void __launch_bounds__(THREADS) move_rows(struct spc_cuda_move move)
+{
+    const In *in = (const In *)move.in;
+    Out *out = (Out *)move.out;
+    int64_t values = rows_of(move.count, move.bound) * move.out_stride;
+    int64_t step = (int64_t)gridDim.x * THREADS;
+
+    for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < values; i += step) {
+        int64_t row = i / move.out_stride;
+        int32_t c = (int32_t)(i - row * move.out_stride);
+        int64_t from = move.in_row ? move.in_row[row] : row;
+        int64_t to = move.out_row ? move.out_row[row] : row;
+
+        if (from >= 0 && to >= 0)
+            store(&out[to * move.out_stride + c],
+                  c < move.channels ? to_float(in[from * move.channels + c]) : 0.0f);
+    }
+}
+
+extern "C" cudaError_t spc_cuda_move(const struct spc_cuda_move *move, cudaStream_t stream)
+{
+    unsigned blocks = spc_cuda_blocks(move->bound * move->out_stride, THREADS);
+    bool from_half = move->in_type == SPC_DTYPE_F16, to_half = move->out_type == SPC_DTYPE_F16;
+
+    if (from_half && to_half)
+        move_rows<__half, __half><<<blocks, THREADS, 0, stream>>>(*move);
+    else if (from_half)
+        move_rows<__half, float><<<blocks, THREADS, 0, stream>>>(*move);
+    else if (to_half)
+        move_rows<float, __half><<<blocks, THREADS, 0, stream>>>(*move);
+    else
+        move_rows<float, float><<<blocks, THREADS, 0, stream>>>(*move);
+    return cudaGetLastError();
+}
+
+template <typename T>
+static __global__ void __launch_bounds__(THREADS) add_values(struct spc_cuda_add add)
+{
+    const T *a = (const T *)add.a, *b = (const T *)add.b;
+    T *out = (T *)add.out;
+    int64_t values = rows_of(add.count, add.bound) * add.channels;
+    int64_t step = (int64_t)gridDim.x * THREADS;
+
+    for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < values; i += step) {
+        float x = to_float(a[i]);
+
+        if (b)
+            x += to_float(b[i]);
+        store(&out[i], activate(x, add.act, add.slope));
+    }
+}
+
+extern "C" cudaError_t spc_cuda_add(const struct spc_cuda_add *add, cudaStream_t stream)
+{
+    unsigned blocks = spc_cuda_blocks(add->bound * add->channels, THREADS);
+
+    if (add->type == SPC_DTYPE_F16)
+        add_values<__half><<<blocks, THREADS, 0, stream>>>(*add);
+    else
+        add_values<float><<<blocks, THREADS, 0, stream>>>(*add);
+    return cudaGetLastError();
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/* Each step's launch: from plan and node to raw pointers. */
+#include "cuda/instance.h"
+
+/* The number of rows or elements of a value: what `count` and `bound` of the kernels mean. */
+struct extent {
+    const int32_t *count;
+    int64_t bound;
+    int32_t channels;
+};
+
+static struct extent extent_of(const struct spc__cuda *cuda, int value)
+{
+    const struct spc__value *v = &cuda->plan->graph.values[value];
+    const struct spc__cuda_level *level = &cuda->levels[v->level];
+    struct extent extent = {NULL, 1, 1};
+
+    if (v->kind == SPC__SPARSE)
+        return (struct extent){level->sites.count, level->sites.bound, v->channels};
+    for (int i = 0; i < v->rank; i++)
+        extent.bound *= v->dims[i];
+    return extent;
+}
+
+static enum spc_dtype type_of(const struct spc__cuda *cuda, int value)
+{
+    return cuda->plan->values[value].dtype;
+}
+
+static cudaError_t launch_sites(struct spc__cuda *cuda, int level, cudaStream_t stream)
+{
+    const struct spc__graph *graph = &cuda->plan->graph;
+    const struct spc_cuda_sites *sites = &cuda->levels[level].sites;
+    int rulebook = graph->levels[level].rulebook;
+    struct spc_cuda_input input = {
+        .indices = cuda->binding.indices,
+        .num_voxels =
+            cuda->binding.device_count ? cuda->binding.device_count : cuda->num_voxels,
+        .order = graph->index_order,
+        .row_of_input = cuda->row_of_input,
+    };
+
+    if (rulebook < 0)
+        return spc_cuda_index_input(sites, &input, cuda->report, stream);
+    return spc_cuda_index_strided(sites, &cuda->levels[graph->rulebooks[rulebook].in_level].sites,
+                                  &cuda->rulebooks[rulebook].geometry, level, cuda->report,
+                                  stream);
+}
+
+static cudaError_t launch_table(struct spc__cuda *cuda, int index, cudaStream_t stream)
+{
+    const struct spc__rulebook *rulebook = &cuda->plan->graph.rulebooks[index];
+    const struct spc__cuda_rulebook *mine = &cuda->rulebooks[index];
+
+    return spc_cuda_index_neighbours(&cuda->levels[rulebook->out_level].sites,
+                                     &cuda->levels[rulebook->in_level].sites, &mine->geometry,
+                                     mine->nbr, mine->nbr_stride, stream);
+}
+
+static cudaError_t launch_report(struct spc__cuda *cuda, cudaStream_t stream)
+{
+    return cudaMemcpyAsync(cuda->host_report, cuda->report, cuda->report_bytes,
+                           cudaMemcpyDeviceToHost, stream);
+}
+
+static cudaError_t launch_rows(struct spc__cuda *cuda, int level, cudaStream_t stream)
+{
+    return spc_cuda_index_rows(&cuda->levels[level].sites, cuda->plan->graph.index_order,
+                               cuda->levels[level].indices, stream);
+}
+
+static cudaError_t launch_input(struct spc__cuda *cuda, cudaStream_t stream)
+{
+    struct extent extent = extent_of(cuda, 0);
+    struct spc_cuda_move move = {
+        .in = cuda->binding.features,
+        .out = cuda->values[0],
+        .in_type = cuda->binding.feature_type,
+        .out_type = type_of(cuda, 0),
+        .channels = extent.channels,
+        .out_stride = extent.channels,
+        .out_row = cuda->row_of_input,
+        .count = extent.count,
+        .bound = extent.bound,
+    };
+
+    return spc_cuda_move(&move, stream);
+}
+
+static cudaError_t launch_conv(struct spc__cuda *cuda, int index, cudaStream_t stream)
+{
+    const struct spc__graph *graph = &cuda->plan->graph;
+    const struct spc__node *node = &graph->nodes[index];
+    const struct spc__cuda_rulebook *rulebook = &cuda->rulebooks[node->rulebook];
+    struct extent extent = extent_of(cuda, node->out);
+    struct spc_cuda_conv conv = {
+        .in = cuda->values[node->in[0]],
+        .weights = cuda->weights[index]->weights,
+        .bias = cuda->weights[index]->bias,
+        .residual = node->residual >= 0 ? cuda->values[node->residual] : NULL,
+        .out = cuda->values[node->out],
+        .type = type_of(cuda, node->out),
+        .offsets = spc__rulebook_offsets(&graph->rulebooks[node->rulebook]),
+        .cin = node->cin,
+        .cout = node->cout,
+        .in_stride = node->cin,
+        .nbr = rulebook->nbr,
+        .nbr_stride = rulebook->nbr_stride,
+        .count = extent.count,
+        .bound = extent.bound,
+        .act = node->act,
+        .slope = node->act_slope,
+    };
+
+    return spc_cuda_conv_general(&conv, stream);
+}
+
+static cudaError_t launch_add(struct spc__cuda *cuda, const struct spc__node *node,
+                              cudaStream_t stream)
+{
+    struct extent extent = extent_of(cuda, node->out);
+    struct spc_cuda_add add = {
+        .a = cuda->values[node->in[0]],
+        .b = node->op == SPC__OP_ADD ? cuda->values[node->in[1]] : NULL,
+        .out = cuda->values[node->out],
+        .type = type_of(cuda, node->out),
+        .channels = extent.channels,
+        .count = extent.count,
+        .bound = extent.bound,
+        .act = node->act,
+        .slope = node->act_slope,
+    };
+
+    return spc_cuda_add(&add, stream);
+}
+
+static cudaError_t launch_scatter(struct spc__cuda *cuda, const struct spc__node *node,
+                                  cudaStream_t stream)
+{
+    const struct spc__graph *graph = &cuda->plan->graph;
+    const struct spc__value *in = &graph->values[node->in[0]];
+    struct spc_cuda_scatter scatter = {
+        .in = cuda->values[node->in[0]],
+        .out = cuda->values[node->out],
+        .element = (int32_t)spc_dtype_size(type_of(cuda, node->out)),
+        .channels = in->channels,
+        .sites = cuda->levels[in->level].sites,
+        .nchw32 = graph->values[node->out].layout == SPC_LAYOUT_NCHW32,
+    };
+
+    for (int i = 0; i < 4; i++)
+        scatter.stride[i] = node->scatter_stride[i];
+    return spc_cuda_scatter(&scatter, stream);
+}
+
+static cudaError_t launch_transpose(struct spc__cuda *cuda, const struct spc__node *node,
+                                    cudaStream_t stream)
+{
+    const struct spc__value *in = &cuda->plan->graph.values[node->in[0]];
+    const struct spc__value *out = &cuda->plan->graph.values[node->out];
+    int64_t in_stride[SPC_MAX_RANK] = {0}, stride = 1;
+    struct spc_cuda_transpose transpose = {
+        .in = cuda->values[node->in[0]],
+        .out = cuda->values[node->out],
+        .element = (int32_t)spc_dtype_size(type_of(cuda, node->out)),
+        .rank = out->rank,
+    };
+
+    for (int i = in->rank - 1; i >= 0; i--) {
+        in_stride[i] = stride;
+        stride *= in->dims[i];
+    }
+    for (int i = 0; i < out->rank; i++) {
+        transpose.dims[i] = out->dims[i];
+        transpose.stride[i] = in_stride[node->perm[i]];
+    }
+    return spc_cuda_transpose(&transpose, stream);
+}
+
+static cudaError_t launch_reshape(struct spc__cuda *cuda, const struct spc__node *node,
+                                  cudaStream_t stream)
+{
+    struct extent extent = extent_of(cuda, node->out);
+    void *in = cuda->values[node->in[0]], *out = cuda->values[node->out];
+
+    if (in == out)
+        return cudaSuccess;
+    return cudaMemcpyAsync(out, in, (size_t)extent.bound * spc_dtype_size(type_of(cuda, node->out)),
+                           cudaMemcpyDeviceToDevice, stream);
+}
+
+static cudaError_t launch_node(struct spc__cuda *cuda, int index, cudaStream_t stream)
+{
+    const struct spc__node *node = &cuda->plan->graph.nodes[index];
+
+    switch (node->op) {
+    case SPC__OP_CONV:
+        return launch_conv(cuda, index, stream);
+    case SPC__OP_ADD:
+    case SPC__OP_ACT:
+        return launch_add(cuda, node, stream);
+    case SPC__OP_SCATTER:
+        return launch_scatter(cuda, node, stream);
+    case SPC__OP_TRANSPOSE:
+        return launch_transpose(cuda, node, stream);
+    case SPC__OP_RESHAPE:
+        return launch_reshape(cuda, node, stream);
+    }
+    return cudaErrorNotSupported;
+}
+
+static cudaError_t launch_output(struct spc__cuda *cuda, int output, cudaStream_t stream)
+{
+    int value = cuda->plan->graph.outputs[output];
+    struct extent extent = extent_of(cuda, value);
+    struct spc_cuda_move move = {
+        .in = cuda->values[value],
+        .out = cuda->targets[output],
+        .in_type = type_of(cuda, value),
+        .out_type = cuda->plan->output_types[output],
+        .channels = extent.channels,
+        .out_stride = extent.channels,
+        .in_row = cuda->outputs[output].input_order ? cuda->row_of_input : NULL,
+        .count = extent.count,
+        .bound = extent.bound,
+    };
+
+    return spc_cuda_move(&move, stream);
+}
+
+cudaError_t spc__cuda_launch(struct spc__cuda *cuda, const struct spc__cuda_step *step,
+                             cudaStream_t stream)
+{
+    switch (step->kind) {
+    case SPC__CUDA_STEP_SITES:
+        return launch_sites(cuda, step->index, stream);
+    case SPC__CUDA_STEP_TABLE:
+        return launch_table(cuda, step->index, stream);
+    case SPC__CUDA_STEP_REPORT:
+        return launch_report(cuda, stream);
+    case SPC__CUDA_STEP_INPUT:
+        return launch_input(cuda, stream);
+    case SPC__CUDA_STEP_NODE:
+        return launch_node(cuda, step->index, stream);
+    case SPC__CUDA_STEP_OUTPUT:
+        return launch_output(cuda, step->index, stream);
+    case SPC__CUDA_STEP_ROWS:
+        return launch_rows(cuda, step->index, stream);
+    }
+    return cudaErrorNotSupported;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* Weights on the device: once a model, device and precision, shared between instances. */
+#include "cuda/instance.h"
+
+#include "base/error.h"
+#include "base/half.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct request {
+    const struct spc__node *node;
+    int offsets, device;
+    bool half;
+};
+
+static void release(void *entry)
+{
+    struct spc__cuda_weights *weights = entry;
+    int previous;
+
+    if (!spc__cuda_enter(weights->device, &previous, NULL)) {
+        spc__cuda_free_all(&weights->memory);
+        spc__cuda_leave(weights->device, previous);
+    }
+    free(weights);
+}
+
+/* `count` floats to device memory, as binary16 where `half`. */
+static void *upload(struct spc__cuda_memory *memory, const float *from, size_t count, bool half,
+                    const char *what, struct spc_error *err)
+{
+    size_t size = half ? sizeof(uint16_t) : sizeof(float);
+    uint16_t *narrow = half ? spc__alloc(count, size) : NULL;
+    void *to = NULL;
+    cudaError_t code;
+
+    if (half && !narrow) {
+        spc__fail_memory(err, count * size, what);
+        return NULL;
+    }
+    for (size_t i = 0; half && i < count; i++)
+        narrow[i] = spc__half_from_float(from[i]);
+    to = spc__cuda_take(memory, count, size, what, err);
+    code = to ? cudaMemcpy(to, half ? (const void *)narrow : from, count * size,
+                           cudaMemcpyHostToDevice)
+              : cudaSuccess;
+    free(narrow);
+    if (code) {
+        spc__cuda_fail(err, code, "copying weights");
+        return NULL;
+    }
+    return to;
+}
+
+/* The bias as float32, rounded to the type that the network stores; zeros where it has none. */
+static float *upload_bias(struct spc__cuda_memory *memory, const struct request *request,
+                          struct spc_error *err)
+{
+    const struct spc__node *node = request->node;
+    float *bias = spc__alloc_zeroed((size_t)node->cout, sizeof(*bias)), *to;
+
+    if (!bias) {
+        spc__fail_memory(err, (size_t)node->cout * sizeof(*bias), node->name);
+        return NULL;
+    }
+    for (int o = 0; node->bias && o < node->cout; o++)
+        bias[o] = request->half ? spc__half_to_float(spc__half_from_float(node->bias[o]))
+                                : node->bias[o];
+    to = upload(memory, bias, (size_t)node->cout, false, node->name, err);
+    free(bias);
+    return to;
+}
+
+static enum spc_status make(void *context, void **entry, struct spc_error *err)
+{
+    const struct request *request = context;
+    const struct spc__node *node = request->node;
+    struct spc__cuda_weights *weights = spc__alloc_zeroed(1, sizeof(*weights));
+    size_t count = (size_t)request->offsets * (size_t)node->cin * (size_t)node->cout;
+
+    if (!weights)
+        return spc__fail_memory(err, sizeof(*weights), node->name);
+    weights->device = request->device;
+    weights->weights =
+        upload(&weights->memory, node->weights, count, request->half, node->name, err);
+    if (weights->weights)
+        weights->bias = upload_bias(&weights->memory, request, err);
+    if (!weights->bias) {
+        release(weights);
+        return err ? err->status : SPC_ERR_MEMORY;
+    }
+    *entry = weights;
+    return SPC_OK;
+}
+
+enum spc_status spc__cuda_get_weights(struct spc__shared *shared, const struct spc__node *node,
+                                      int offsets, enum spc_precision precision, int device,
+                                      const struct spc__cuda_weights **weights,
+                                      struct spc_error *err)
+{
+    struct request request = {node, offsets, device, precision == SPC_PRECISION_FP16};
+    enum spc_status status;
+    char key[128];
+    void *entry;
+
+    /* Weights are blocks of the model: their addresses tell convolutions apart, also between
+     * differently fused plans. */
+    snprintf(key, sizeof(key), "cuda %d %s %p %p", device, request.half ? "f16" : "f32",
+             (const void *)node->weights, (const void *)node->bias);
+    status = spc__shared_get(shared, key, make, release, &request, &entry, err);
+    if (!status)
+        *weights = entry;
+    return status;
+}
