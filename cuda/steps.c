@@ -80,7 +80,7 @@ static cudaError_t launch_input(struct spc__cuda *cuda, cudaStream_t stream)
         .channels = extent.channels,
         .out_stride = extent.channels,
         .out_row = cuda->row_of_input,
-        .count = extent.count,
+        .count = &cuda->report->num_voxels, /* where a row came twice, there are fewer sites */
         .bound = extent.bound,
     };
 

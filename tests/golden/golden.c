@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Golden cases: every network and frame of manifest.txt, through the public API, in fp32 and fp16,
- * with every instruction set of this machine, 1 and 3 threads, fused and with all values exposed,
- * against results that an independent program computed in float64.
+ * with every instruction set of this machine, 1 and 3 threads, and on the GPU where there is one,
+ * recorded and not; fused and with all values exposed; against results that an independent
+ * program computed in float64.
  */
 #include "test.h"
 
@@ -27,14 +28,15 @@ struct golden_case {
 
 struct config {
     enum spc_precision precision;
-    const char *isa;
+    const char *backend, *isa;
     int threads;
-    bool expose_all;
+    bool expose_all, cuda_graph;
 };
 
 static const char *golden_folder;
 static const char *isas[MAX_ISAS];
 static int num_isas;
+static bool have_cuda;
 
 static void path_of(char *path, size_t size, const struct golden_case *c, const char *folder,
                     const char *suffix)
@@ -150,10 +152,11 @@ static void check_output(const struct golden_case *c, const struct config *confi
 
     if (!good)
         fprintf(stderr,
-                "%s.%s output %s, %s, isa %s, %d threads%s: %s: relative L2 %.3g (at most %g), "
+                "%s.%s output %s, %s, %s %s, %d threads%s: %s: relative L2 %.3g (at most %g), "
                 "largest error %.3g of %.3g (at most %g of it)\n",
-                c->network, c->kind, e->name, spc_precision_name(config->precision), config->isa,
-                config->threads, config->expose_all ? ", all exposed" : "",
+                c->network, c->kind, e->name, spc_precision_name(config->precision),
+                config->backend, config->isa, config->threads,
+                config->expose_all ? ", all exposed" : "",
                 same_shape ? "values differ" : "sites or shape differ",
                 d.ref2 > 0 ? sqrt(d.diff2 / d.ref2) : sqrt(d.diff2), bound[0], d.max_diff,
                 d.max_ref, bound[1]);
@@ -163,11 +166,12 @@ static void check_output(const struct golden_case *c, const struct config *confi
 static void session_options(struct spc_session_options *options, const struct config *config)
 {
     spc_session_options_default(options);
-    options->backend = "cpu";
+    options->backend = config->backend;
     options->precision = config->precision;
     options->isa = config->isa;
     options->threads = config->threads;
     options->expose_all = config->expose_all;
+    options->cuda_graph = config->cuda_graph;
     options->max_voxels = 2048;
     options->site_bound = 4096;
 }
@@ -186,7 +190,8 @@ static void run_config(const struct golden_case *c, const struct spc_model *mode
     if (!status)
         status = spc_session_run(session, voxels, outputs, spc_session_num_outputs(session), &err);
     if (status)
-        fprintf(stderr, "%s.%s, isa %s: %s\n", c->network, c->kind, config->isa, err.message);
+        fprintf(stderr, "%s.%s, %s, isa %s: %s\n", c->network, c->kind, config->backend,
+                config->isa, err.message);
     CHECK(status == SPC_OK);
     for (int i = 0; !status && i < c->num_outputs; i++) {
         int found = find_output(session, c->outputs[i].name);
@@ -207,11 +212,23 @@ static void run_configs(const struct golden_case *c, const struct spc_model *mod
                 .precision = bits & 1 ? SPC_PRECISION_FP16 : SPC_PRECISION_FP32,
                 .threads = bits & 2 ? 3 : 1,
                 .expose_all = bits & 4,
+                .backend = "cpu",
                 .isa = isas[isa],
             };
 
             run_config(c, model, voxels, &config);
         }
+    for (int bits = 0; have_cuda && bits < 8; bits++) {
+        struct config config = {
+            .precision = bits & 1 ? SPC_PRECISION_FP16 : SPC_PRECISION_FP32,
+            .cuda_graph = bits & 2,
+            .expose_all = bits & 4,
+            .backend = "cuda",
+            .isa = "auto",
+        };
+
+        run_config(c, model, voxels, &config);
+    }
 }
 
 /* Reads the case's files, points the expected outputs into `expected`, runs all. */
@@ -321,7 +338,8 @@ TEST(instruction_sets)
     path_of(path, sizeof(path), &c, "models", "");
     REQUIRE(spc_model_load_file(path, NULL, &model, &err) == SPC_OK);
     for (int i = 0; i < MAX_ISAS; i++) {
-        struct config config = {.precision = SPC_PRECISION_FP32, .isa = names[i], .threads = 1};
+        struct config config = {
+            .precision = SPC_PRECISION_FP32, .backend = "cpu", .isa = names[i], .threads = 1};
         struct spc_session_options options;
         struct spc_session *session = NULL;
 
@@ -336,6 +354,20 @@ TEST(instruction_sets)
     spc_model_free(&model);
 }
 
+/* Whether the GPU takes part; on a machine without one, the reason must be said. */
+TEST(cuda)
+{
+    struct spc_error why;
+    const char *name;
+
+    for (int i = 0; (name = spc_backend_name(i, &why)); i++)
+        if (strcmp(name, "cuda") == 0) {
+            have_cuda = why.status == SPC_OK;
+            CHECK(have_cuda || why.message[0]);
+            printf("cuda: %s\n", have_cuda ? "takes part" : why.message);
+        }
+}
+
 int main(void)
 {
     golden_folder = getenv("SPC_GOLDEN");
@@ -344,6 +376,7 @@ int main(void)
         return 2;
     }
     RUN(instruction_sets);
+    RUN(cuda);
     RUN(manifest);
     return test_result();
 }

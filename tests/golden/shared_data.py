@@ -15,6 +15,7 @@ import sys
 
 SKIP = 77
 INFER, COMPARE, WORK = sys.argv[1:4]
+BACKEND = sys.argv[4] if len(sys.argv) > 4 else "cpu"
 DATA = os.environ.get("SPC_TEST_DATA", "")
 
 # model, frame, index order, name of a sparse output, whether there is a libspconv-fp16 result
@@ -56,7 +57,7 @@ def infer(case, precision, output, *more):
         [INFER, "--model", os.path.join(DATA, "models", model + ".ptq.onnx"),
          "--features", os.path.join(frames, frame + ".features.tensor"),
          "--indices", os.path.join(frames, "%s.indices_%s.tensor" % (frame, order)),
-         "--backend", "cpu", "--precision", precision, "--output", output, *more],
+         "--backend", BACKEND, "--precision", precision, "--output", output, *more],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         failures.append("%s %s: %s" % (model, precision, done.stdout.strip()))
