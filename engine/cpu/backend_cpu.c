@@ -25,8 +25,7 @@ static enum spc_status wait_for_frame(void *instance, struct spc_error *err)
     return SPC_OK;
 }
 
-/* The processor's name, where the system tells it. */
-static void processor(char *name, size_t size)
+void spc__cpu_processor(char *name, size_t size)
 {
     FILE *file = fopen("/proc/cpuinfo", "r");
     char line[256];
@@ -50,7 +49,7 @@ static void get_info(const void *instance, struct spc__backend_info *info)
     const struct spc__cpu *cpu = instance;
 
     memset(info, 0, sizeof(*info));
-    processor(info->device, sizeof(info->device));
+    memcpy(info->device, cpu->device, sizeof(info->device));
     snprintf(info->isa, sizeof(info->isa), "%s", cpu->kernels->isa);
     info->threads = spc__pool_threads(cpu->pool);
     info->host_bytes = cpu->host_bytes;

@@ -120,6 +120,15 @@ static enum spc_status make_rulebooks(struct spc__cpu *cpu, struct spc_error *er
     return SPC_OK;
 }
 
+/* Whether a node before `node` has the same packed weights. */
+static bool packed_before(const struct spc__cpu *cpu, int node)
+{
+    for (int i = 0; i < node; i++)
+        if (cpu->packed[i] == cpu->packed[node])
+            return true;
+    return false;
+}
+
 static enum spc_status make_weights(struct spc__cpu *cpu, struct spc__shared *shared,
                                     struct spc_error *err)
 {
@@ -136,7 +145,8 @@ static enum spc_status make_weights(struct spc__cpu *cpu, struct spc__shared *sh
                                   cpu->plan->precision, &cpu->packed[i], err);
         if (status)
             return status;
-        cpu->shared_bytes += cpu->packed[i]->bytes;
+        if (!packed_before(cpu, i))
+            cpu->shared_bytes += cpu->packed[i]->bytes;
     }
     return SPC_OK;
 }
@@ -278,6 +288,7 @@ static enum spc_status make(struct spc__cpu *cpu, struct spc__shared *shared,
     if (status)
         return status;
     cpu->profile = options->profile;
+    spc__cpu_processor(cpu->device, sizeof(cpu->device));
     cpu->pool = spc__pool_create(threads, err);
     if (!cpu->pool)
         return SPC_ERR_MEMORY;

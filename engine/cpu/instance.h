@@ -53,7 +53,6 @@ struct spc__cpu_rulebook {
 struct spc__packed {
     size_t bytes;
     int panels;
-    float *bias;    /* [panels * 16], zeros where the node has none */
     float *weights; /* [offsets][panels][cin][16] */
 };
 
@@ -86,7 +85,11 @@ struct spc__cpu {
     void **values;           /* [num_values] memory of each value, of this frame */
     const struct spc_voxels *voxels; /* of this frame */
     size_t host_bytes, shared_bytes;
+    char device[128]; /* the processor's name: asking for it is slow */
 };
+
+/* backend_cpu.c: the processor's name, where the system tells it. */
+void spc__cpu_processor(char *name, size_t size);
 
 /* weights.c: the packed weights of a convolution, from `shared` or made. */
 enum spc_status spc__cpu_weights(struct spc__shared *shared, const struct spc__node *node,

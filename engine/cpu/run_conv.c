@@ -36,6 +36,15 @@ int spc__cpu_window(int64_t rows, int panels, int threads)
     return window < SPC__MIN_WINDOW ? SPC__MIN_WINDOW : (int)window;
 }
 
+/* Starts the accumulators of every row: bias, zeros in what fills up the last panel. */
+static void start_rows(const struct spc__node *node, int64_t width, int64_t rows, float *acc)
+{
+    for (int64_t o = 0; o < width && rows; o++)
+        acc[o] = node->bias && o < node->cout ? node->bias[o] : 0.0f;
+    for (int64_t row = 1; row < rows; row++)
+        memcpy(acc + row * width, acc, (size_t)width * sizeof(float));
+}
+
 static void sum_window(const struct conv *conv, int64_t window, int64_t rows, float *acc)
 {
     const struct spc__pairs *pairs = conv->pairs;
@@ -43,8 +52,7 @@ static void sum_window(const struct conv *conv, int64_t window, int64_t rows, fl
     const int64_t *start = pairs->start + window * (pairs->offsets + 1);
     int64_t width = packed->panels * SPC__PANEL;
 
-    for (int64_t row = 0; row < rows; row++)
-        memcpy(acc + row * width, packed->bias, (size_t)width * sizeof(float));
+    start_rows(conv->node, width, rows, acc);
     for (int k = 0; k < pairs->offsets; k++)
         conv->cpu->kernels->conv(conv->in, pairs->in + start[k], pairs->out + start[k],
                                  start[k + 1] - start[k],

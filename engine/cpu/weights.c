@@ -41,8 +41,6 @@ static void pack(const struct request *request, struct spc__packed *packed)
     for (int k = 0; k < request->offsets; k++)
         for (int panel = 0; panel < packed->panels; panel++, out += panel_floats)
             pack_panel(request, node->weights + (int64_t)k * node->cin * node->cout, panel, out);
-    for (int o = 0; o < packed->panels * SPC__PANEL; o++)
-        packed->bias[o] = node->bias && o < node->cout ? node->bias[o] : 0.0f;
 }
 
 static enum spc_status make(void *context, void **entry, struct spc_error *err)
@@ -55,14 +53,13 @@ static enum spc_status make(void *context, void **entry, struct spc_error *err)
     struct spc__packed *packed = NULL;
 
     if (spc__mul((size_t)request->offsets * (size_t)node->cin, width, &floats) &&
-        spc__mul(floats + width, sizeof(float), &bytes))
+        spc__mul(floats, sizeof(float), &bytes))
         packed = spc__alloc(head + bytes, 1);
     if (!packed)
         return spc__fail_memory(err, node->cin * width * sizeof(float), node->name);
     packed->bytes = head + bytes;
     packed->panels = panels;
-    packed->bias = (float *)((char *)packed + head);
-    packed->weights = packed->bias + width;
+    packed->weights = (float *)((char *)packed + head);
     pack(request, packed);
     *entry = packed;
     return SPC_OK;
@@ -77,10 +74,10 @@ enum spc_status spc__cpu_weights(struct spc__shared *shared, const struct spc__n
     char key[128];
     void *entry;
 
-    /* Weights are blocks of the model: their addresses tell convolutions apart, also between
-     * differently fused plans. */
-    snprintf(key, sizeof(key), "cpu %s %p %p", request.half ? "f16" : "f32",
-             (const void *)node->weights, (const void *)node->bias);
+    /* Weights are blocks of the model: their addresses tell them apart, also between differently
+     * fused plans. Convolutions that share a block share what is packed of it. */
+    snprintf(key, sizeof(key), "cpu %s %p", request.half ? "f16" : "f32",
+             (const void *)node->weights);
     status = spc__shared_get(shared, key, make, free, &request, &entry, err);
     if (!status)
         *packed = entry;

@@ -341,6 +341,35 @@ TEST(errors_leave_the_session_usable)
     close_session(&session);
 }
 
+/* Two convolutions that share weights and have their own biases: packed once, computed apart. */
+TEST(shared_weights)
+{
+    struct spc__plan_options plan = default_plan(SPC_PRECISION_FP32);
+    struct spc__backend_options options = {.threads = 1};
+    struct spc__backend_info one, two;
+    struct spc__graph graph;
+    struct session session;
+    int a;
+
+    CHECK(!spc__graph_init(&graph, SPC_INDEX_ZYX, "in", 5, grid, NULL));
+    a = conv(&graph, &subm, 0, "a", 5, true, SPC__ACT_NONE);
+    spc__graph_add_output(&graph, a, NULL);
+    REQUIRE(open_session(&session, &graph, &plan, &options, NULL));
+    spc__backend_cpu.get_info(session.instance, &one);
+    close_session(&session);
+
+    spc__graph_add_output(&graph, conv(&graph, &subm, a, "b", 5, true, SPC__ACT_NONE), NULL);
+    graph.nodes[1].weights = graph.nodes[0].weights;
+    CHECK(!spc__graph_finish(&graph, NULL));
+    REQUIRE(open_session(&session, &graph, &plan, &options, NULL));
+    spc__backend_cpu.get_info(session.instance, &two);
+    CHECK_INT(two.shared_bytes, one.shared_bytes);
+    make_frame(&frame, 300);
+    check_frame(&session, &frame, false);
+    close_session(&session);
+    spc__graph_clear(&graph);
+}
+
 TEST(unknown_and_missing_isa)
 {
     struct spc__plan_options plan = default_plan(SPC_PRECISION_FP32);
@@ -403,6 +432,7 @@ int main(void)
     RUN(output_type);
     RUN(input_row_order);
     RUN(errors_leave_the_session_usable);
+    RUN(shared_weights);
     RUN(unknown_and_missing_isa);
     RUN(profile);
     spc__graph_clear(&network);
