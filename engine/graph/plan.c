@@ -9,8 +9,11 @@
 #include "graph/passes.h"
 #include "graph/uses.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define HALF_OVERFLOW 65520.0f /* the least float that rounds to infinity */
 
 static enum spc_status check_options(const struct spc__plan_options *options,
                                      struct spc_error *err)
@@ -36,6 +39,27 @@ static enum spc_status check_options(const struct spc__plan_options *options,
     if (!options->alignment || options->alignment & (options->alignment - 1))
         return spc__fail(err, SPC_ERR_ARGUMENT, "alignment is %zu, which is no power of two",
                          options->alignment);
+    return SPC_OK;
+}
+
+/* Weights that binary16 cannot hold would become infinite, and results NaN. */
+static enum spc_status check_half_weights(const struct spc__graph *graph, struct spc_error *err)
+{
+    for (int n = 0; n < graph->num_nodes; n++) {
+        const struct spc__node *node = &graph->nodes[n];
+        size_t count;
+
+        if (node->op != SPC__OP_CONV)
+            continue;
+        count = (size_t)spc__rulebook_offsets(&graph->rulebooks[node->rulebook]) *
+                (size_t)node->cin * (size_t)node->cout;
+        for (size_t i = 0; i < count; i++)
+            if (fabsf(node->weights[i]) >= HALF_OVERFLOW)
+                return spc__fail(err, SPC_ERR_UNSUPPORTED,
+                                 "node " SPC__NAME ": its weights reach %g, more than the 65504 of "
+                                 "float16; choose precision fp32",
+                                 node->name, (double)node->weights[i]);
+    }
     return SPC_OK;
 }
 
@@ -238,6 +262,8 @@ enum spc_status spc__plan_make(struct spc__plan *plan, const struct spc__graph *
     enum spc_status status = check_options(options, err);
 
     memset(plan, 0, sizeof(*plan));
+    if (!status && options->precision == SPC_PRECISION_FP16)
+        status = check_half_weights(graph, err);
     if (!status)
         status = spc__graph_copy(&plan->graph, graph, err);
     if (status)

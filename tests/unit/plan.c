@@ -71,6 +71,28 @@ TEST(types_and_sizes)
     spc__graph_clear(&graph);
 }
 
+TEST(weights_beyond_half)
+{
+    struct spc__plan_options opts = options();
+    struct spc__conv_params params;
+
+    REQUIRE(!fixture_init(&graph, &err));
+    params = fixture_params(&graph, SPC__SUBM, 1, 1, 4, 2);
+    ((float *)graph.blocks[0])[7] = -65519.0f; /* the last that rounds to 65504 */
+    fixture_add(&graph, "a", "in", "a", &params, &err);
+    fixture_output(&graph, "a");
+    opts.precision = SPC_PRECISION_FP16;
+    REQUIRE(!spc__plan_make(&plan, &graph, &opts, &err));
+    spc__plan_clear(&plan);
+    ((float *)graph.blocks[0])[7] = -65520.0f;
+    CHECK_INT(spc__plan_make(&plan, &graph, &opts, &err), SPC_ERR_UNSUPPORTED);
+    CHECK_TEXT(err.message, "node 'a': its weights reach -65520");
+    opts.precision = SPC_PRECISION_FP32;
+    REQUIRE(!spc__plan_make(&plan, &graph, &opts, &err));
+    spc__plan_clear(&plan);
+    spc__graph_clear(&graph);
+}
+
 TEST(options_refused)
 {
     struct spc__plan_options opts;
@@ -421,6 +443,7 @@ TEST(arena_fills_gaps)
 int main(void)
 {
     RUN(types_and_sizes);
+    RUN(weights_beyond_half);
     RUN(options_refused);
     RUN(level_bounds);
     RUN(bounds_hold_what_one_site_makes);

@@ -307,7 +307,9 @@ SPC_API enum spc_status spc_model_get_node(const struct spc_model *model, int i,
 enum spc_precision {
     SPC_PRECISION_AUTO = 0, /* fp32 on the CPU, fp16 on CUDA */
     SPC_PRECISION_FP32,
-    SPC_PRECISION_FP16, /* weights and activations stored as binary16, sums in float32 */
+    SPC_PRECISION_FP16, /* weights and activations stored as binary16, sums and biases in float32;
+                           features and activations beyond 65504 become infinite; weights that
+                           large are refused by spc_session_create() */
     SPC_PRECISION_INT8,
 };
 
