@@ -1,109 +1,55 @@
 /* SPDX-License-Identifier: MIT */
 /* The whole index of a CenterPoint frame: five levels, eight rulebooks. On the real frame where it
  * is at hand, else on a synthetic one. */
-#include "check.h"
+#include "centerpoint.h"
 
-#include "cpu/pairs.h"
-
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define LEVELS 5
 #define RULEBOOKS 8
-#define BOUND 200000
 #define WINDOW 512
-
-static const int32_t grids[LEVELS][3] = {
-    {41, 1440, 1440}, {21, 720, 720}, {11, 360, 360}, {5, 180, 180}, {2, 180, 180}};
-
-/* Of level i + 1. */
-static const struct spc__geometry down[LEVELS - 1] = {
-    {false, false, {3, 3, 3}, {2, 2, 2}, {1, 1, 1}, {1, 1, 1}},
-    {false, false, {3, 3, 3}, {2, 2, 2}, {1, 1, 1}, {1, 1, 1}},
-    {false, false, {3, 3, 3}, {2, 2, 2}, {0, 1, 1}, {1, 1, 1}},
-    {false, false, {3, 1, 1}, {2, 1, 1}, {0, 0, 0}, {1, 1, 1}},
-};
-static const struct spc__geometry subm = {
-    true, false, {3, 3, 3}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}};
 
 /* Rulebooks 2 * i: submanifold of level i; 2 * i + 1: from level i to i + 1. */
 static const struct spc__geometry *geometry_of(int rulebook)
 {
-    return rulebook % 2 ? &down[rulebook / 2] : &subm;
+    return rulebook % 2 ? &centerpoint_down[rulebook / 2] : &centerpoint_subm;
 }
 
 struct frame {
     int64_t count;
     int32_t (*indices)[4]; /* zyx */
     bool real;
-    struct spc__sites sites[LEVELS];
+    struct spc__sites sites[CENTERPOINT_LEVELS];
     struct spc__pairs pairs[RULEBOOKS];
     int32_t *row_of_input;
     struct spc__pool *pool;
     int level, rulebook; /* what a benchmark is about */
 };
 
-static bool read_frame(struct frame *frame)
-{
-    const char *folder = getenv("SPC_TEST_DATA");
-    struct spc_array array;
-    char path[4096];
-
-    snprintf(path, sizeof(path), "%s/frames/centerpoint.indices_zyx.tensor", folder ? folder : "");
-    if (spc_array_read(path, &array, NULL) || array.dtype != SPC_DTYPE_I32 || array.rank != 2 ||
-        array.dims[1] != 4 || array.dims[0] > BOUND)
-        return false;
-    frame->real = true;
-    frame->count = array.dims[0];
-    memcpy(frame->indices, array.data, array.size);
-    spc_array_free(&array);
-    return true;
-}
-
-/* Arcs of ground around the sensor, some with two or three voxels above one another. */
-static void make_frame(struct check *check, struct frame *frame)
-{
-    unsigned char *taken = calloc(1440 * 1440, 1);
-
-    for (int64_t i = 0; taken && i < 90000; i++) {
-        float distance = 2.5f * powf(1.11f, (float)(i % 32)) * check_float(check, 0.95f, 1.05f);
-        float angle = check_float(check, 0, 6.2832f);
-        int32_t y = 720 + (int32_t)(distance * sinf(angle) / 0.075f);
-        int32_t x = 720 + (int32_t)(distance * cosf(angle) / 0.075f);
-        int32_t z = (int32_t)check_int(check, 10, 14), n = (int32_t)check_int(check, -4, 3);
-
-        if (y < 0 || x < 0 || y >= 1440 || x >= 1440 || taken[y * 1440 + x]++)
-            continue;
-        do {
-            memcpy(frame->indices[frame->count++], (int32_t[]){0, z++, y, x}, 16);
-        } while (--n > 0);
-    }
-    free(taken);
-}
-
 static void set_up(struct check *check, struct frame *frame)
 {
     memset(frame, 0, sizeof(*frame));
-    frame->indices = check_alloc(check, (size_t)BOUND * sizeof(*frame->indices));
-    frame->row_of_input = check_alloc(check, (size_t)BOUND * sizeof(*frame->row_of_input));
-    if (!read_frame(frame))
-        make_frame(check, frame);
+    frame->indices = check_alloc(check, (size_t)CENTERPOINT_BOUND * sizeof(*frame->indices));
+    frame->row_of_input =
+        check_alloc(check, (size_t)CENTERPOINT_BOUND * sizeof(*frame->row_of_input));
+    frame->count = centerpoint_rows(check, frame->indices, &frame->real);
     frame->pool = spc__pool_create(1, NULL);
-    for (int i = 0; i < LEVELS; i++)
-        check_true(check, !spc__sites_init(&frame->sites[i], grids[i], BOUND, NULL), "no memory");
+    for (int i = 0; i < CENTERPOINT_LEVELS; i++)
+        check_true(check,
+                   !spc__sites_init(&frame->sites[i], centerpoint_grids[i], CENTERPOINT_BOUND,
+                                    NULL), "no memory");
     for (int i = 0; i < RULEBOOKS; i++) {
         const struct spc__geometry *g = geometry_of(i);
 
         check_true(check,
                    !spc__pairs_init(&frame->pairs[i], g->kernel[0] * g->kernel[1] * g->kernel[2],
-                                    BOUND, WINDOW, NULL), "no memory");
+                                    CENTERPOINT_BOUND, WINDOW, NULL), "no memory");
     }
 }
 
 static void tear_down(struct frame *frame)
 {
-    for (int i = 0; i < LEVELS; i++)
+    for (int i = 0; i < CENTERPOINT_LEVELS; i++)
         spc__sites_clear(&frame->sites[i]);
     for (int i = 0; i < RULEBOOKS; i++)
         spc__pairs_clear(&frame->pairs[i]);
@@ -114,7 +60,7 @@ static void build_level(void *context)
 {
     struct frame *frame = context;
     int i = frame->level;
-    const struct spc__geometry *g = i ? &down[i - 1] : NULL;
+    const struct spc__geometry *g = i ? &centerpoint_down[i - 1] : NULL;
     enum spc_status status;
 
     if (i)
@@ -141,7 +87,7 @@ static void build_all(void *context)
 {
     struct frame *frame = context;
 
-    for (frame->level = 0; frame->level < LEVELS; frame->level++)
+    for (frame->level = 0; frame->level < CENTERPOINT_LEVELS; frame->level++)
         build_level(frame);
     for (frame->rulebook = 0; frame->rulebook < RULEBOOKS; frame->rulebook++)
         build_rulebook(frame);
@@ -152,7 +98,7 @@ static int64_t pairs_by_reference(const struct frame *frame, int rulebook)
     struct spc__pairs pairs;
     int64_t n = -1;
 
-    if (spc__pairs_init(&pairs, frame->pairs[rulebook].offsets, BOUND, WINDOW, NULL))
+    if (spc__pairs_init(&pairs, frame->pairs[rulebook].offsets, CENTERPOINT_BOUND, WINDOW, NULL))
         return n;
     spc__pairs_build_c(&pairs, geometry_of(rulebook), &frame->sites[rulebook / 2],
                        &frame->sites[(rulebook + 1) / 2], WINDOW, frame->pool);
@@ -163,12 +109,12 @@ static int64_t pairs_by_reference(const struct frame *frame, int rulebook)
 
 static void test_centerpoint(struct check *check)
 {
-    static const int64_t real_sites[LEVELS] = {79745, 69276, 29723, 10335, 7658};
+    static const int64_t real_sites[CENTERPOINT_LEVELS] = {79745, 69276, 29723, 10335, 7658};
     struct frame *frame = check_alloc(check, sizeof(*frame));
 
     set_up(check, frame);
     build_all(frame);
-    for (int i = 0; i < LEVELS && frame->real; i++)
+    for (int i = 0; i < CENTERPOINT_LEVELS && frame->real; i++)
         check_true(check, frame->sites[i].count == real_sites[i], "level %d has %lld sites", i,
                    (long long)frame->sites[i].count);
     for (int i = 0; i < RULEBOOKS; i++)
@@ -186,7 +132,7 @@ static void bench_centerpoint(struct check *check)
     if (!frame->real)
         fprintf(stderr, "spc-check: no frame below SPC_TEST_DATA: a synthetic one instead\n");
     build_all(frame);
-    for (int i = 0; i < LEVELS; i++) {
+    for (int i = 0; i < CENTERPOINT_LEVELS; i++) {
         snprintf(label, sizeof(label), "sites, level %d", i);
         frame->level = i;
         check_bench(check, label, (double)frame->sites[i].count, "site", build_level, frame);
