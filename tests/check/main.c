@@ -10,6 +10,9 @@
 
 extern const struct check_case check_conv[], check_dense[], check_frame[], check_index[],
     check_rows[], check_voxel[];
+#if SPC_WITH_CUDA
+extern const struct check_case check_cuda_conv[];
+#endif
 
 static const struct check_suite suites[] = {
     {"index", check_index},
@@ -18,6 +21,9 @@ static const struct check_suite suites[] = {
     {"conv", check_conv},
     {"dense", check_dense},
     {"rows", check_rows},
+#if SPC_WITH_CUDA
+    {"cuda-conv", check_cuda_conv},
+#endif
     {NULL, NULL},
 };
 

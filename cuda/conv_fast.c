@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* The fast convolution's dispatch: which kernel, with what of the device. */
+#include "cuda/conv_kernels.h"
+
+/* What a launch depends on of the current device. */
+struct device {
+    int processors, major, minor;
+    int shared; /* bytes of shared memory that one block may have */
+};
+
+static cudaError_t look(struct device *device)
+{
+    int current;
+    cudaError_t code = cudaGetDevice(&current);
+
+    if (!code)
+        code = cudaDeviceGetAttribute(&device->processors, cudaDevAttrMultiProcessorCount, current);
+    if (!code)
+        code = cudaDeviceGetAttribute(&device->major, cudaDevAttrComputeCapabilityMajor, current);
+    if (!code)
+        code = cudaDeviceGetAttribute(&device->minor, cudaDevAttrComputeCapabilityMinor, current);
+    if (!code)
+        code = cudaDeviceGetAttribute(&device->shared, cudaDevAttrMaxSharedMemoryPerBlockOptin,
+                                      current);
+    return code;
+}
+
+bool spc_cuda_conv_fast_supported(int32_t cin, int32_t cout, int32_t in_stride, int32_t offsets)
+{
+    return cin <= in_stride && in_stride % 8 == 0 && cout % 8 == 0 &&
+           offsets <= SPC_CUDA_BLOB_MAX_STEPS;
+}
+
+cudaError_t spc_cuda_conv_fast(const struct spc_cuda_conv_fast *conv, enum spc_cuda_conv_way way,
+                               cudaStream_t stream)
+{
+    struct spc_cuda_conv_shape shape = spc_cuda_conv_shape(conv->cin, conv->cout);
+    struct conv_job job = {.conv = *conv, .blocks = shape.blocks, .chunks = shape.chunks};
+    struct device device = {0};
+    cudaError_t code = look(&device);
+
+    if (code)
+        return code;
+    /* Up to a whole batch of the shallowest kernel, four steps. */
+    job.table_steps = (conv->blobs.groups * conv->blobs.run + 3) / 4 * 4;
+    if (way != SPC_CUDA_CONV_MMA && device.major == 9 && device.minor == 0) {
+        code = spc_cuda_conv_wgmma(&job, shape, device.processors, stream);
+        if (code != cudaErrorNotSupported)
+            return code;
+    }
+    if (way == SPC_CUDA_CONV_WGMMA)
+        return cudaErrorNotSupported;
+    return spc_cuda_conv_mma(&job, shape, device.processors, (size_t)device.shared, stream);
+}

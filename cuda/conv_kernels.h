@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* Between the fast convolution's dispatch and its kernels; nobody else includes it. */
+#ifndef SPC_CUDA_CONV_KERNELS_H
+#define SPC_CUDA_CONV_KERNELS_H
+
+#include "cuda/conv.h"
+#include "cuda/conv_shape.h"
+
+#define SPC_CUDA_SHARED_SM90 (228 * 1024) /* shared memory of a multiprocessor, sm_90 */
+#define SPC_CUDA_SHARED_BLOCK 2048        /* of it the runtime's own and static, of each block */
+
+/* A launch: the caller's description and what follows from it. */
+struct conv_job {
+    struct spc_cuda_conv_fast conv;
+    int32_t blocks, chunks;
+    int32_t capacity;    /* halo rows that fit into shared memory */
+    int32_t table_steps; /* steps that fit into the table */
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Kernels of the shapes that spc_cuda_conv_shape() gives. cudaErrorNotSupported where this build
+ * has none. `processors`: multiprocessors of the device. */
+cudaError_t spc_cuda_conv_wgmma(struct conv_job *job, struct spc_cuda_conv_shape shape,
+                                int processors, cudaStream_t stream);
+cudaError_t spc_cuda_conv_mma(struct conv_job *job, struct spc_cuda_conv_shape shape,
+                              int processors, size_t shared, cudaStream_t stream);
+
+#ifdef __cplusplus
+}
+#endif
+
+/* Halo rows that `bytes` of shared memory hold: no more than blobs have. */
+static inline int32_t spc_cuda_halo_capacity(const struct conv_job *job, size_t bytes,
+                                             size_t row_bytes)
+{
+    int32_t rows = (int32_t)(bytes / row_bytes) - 8, most = job->conv.blobs.max_halo;
+
+    /* A pass over a tile that does not fit copies all its rows for each of four steps. */
+    if (most < 4 * SPC_CUDA_BLOB_ROWS)
+        most = 4 * SPC_CUDA_BLOB_ROWS;
+    return rows < most ? rows : most;
+}
+
+/* Blocks of a launch of which `resident` fit onto the device at once. */
+static inline unsigned spc_cuda_conv_grid(const struct conv_job *job, int resident)
+{
+    int64_t work = spc_cuda_blob_tiles(job->conv.bound) * job->blocks;
+
+    return (unsigned)(work < 1 ? 1 : work < resident ? work : resident);
+}
+
+#endif

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/* The benchmark of the fast convolution's layers; see cuda_conv.c. */
+#ifndef SPC_CHECK_CUDA_LAYERS_H
+#define SPC_CHECK_CUDA_LAYERS_H
+
+#include "check.h"
+
+void bench_layers(struct check *check);
+
+#endif
