@@ -118,9 +118,9 @@ void gst_lidar_file_settings_install(GObjectClass *klass)
             "rate",
             NULL);
     INSTALL(PROP_FIELDS, string, "fields", "Fields",
-            "Names of a point's fields or a voxel's features in the file's order, such as "
-            "x,y,z,intensity,time. Not set: raw files have x,y,z,intensity; array files what "
-            "their number of columns suggests",
+            "Names of a point's fields or a voxel's features in the file's order. Raw files need "
+            "it: KITTI has x,y,z,intensity, nuScenes x,y,z,intensity,ring, its merged sweeps often "
+            "x,y,z,intensity,time. Not set: what the number of an array file's columns suggests",
             NULL);
     INSTALL(PROP_FIELD_TYPE, enum, "field-type", "Type of fields",
             "Type of the values in files of points", GST_TYPE_LIDAR_FILE_SRC_FIELD_TYPE,

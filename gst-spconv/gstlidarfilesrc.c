@@ -13,14 +13,15 @@
  * playing backwards is not possible. Positions and durations can be asked for in time, frames
  * (default format) and percent.
  *
- * Raw files hold x,y,z,intensity unless #lidarfilesrc:fields says otherwise. Array files without
- * it are given names by their columns: x,y,z, then intensity, time, and ring. A frame without
- * points is a buffer of 0 bytes; a frame without voxels is a GAP event.
+ * Raw files do not say what they hold, so #lidarfilesrc:fields must: `x,y,z,intensity` for KITTI,
+ * `x,y,z,intensity,ring` for nuScenes. Array files without it are given names by their columns:
+ * x,y,z, then intensity, time, and ring. A frame without points is a buffer of 0 bytes; a frame
+ * without voxels is a GAP event.
  *
  * ## Example launch lines
  * |[
- * gst-launch-1.0 lidarfilesrc location="velodyne/%06d.bin" ! bevrender ! videoconvert !
- * autovideosink
+ * gst-launch-1.0 lidarfilesrc location="velodyne/%06d.bin" fields=x,y,z,intensity ! \
+ *   bevrender ! videoconvert ! autovideosink
  * ]| KITTI's raw files, ten a second.
  * |[
  * gst-launch-1.0 lidarfilesrc location=frame.features.npy indices-location=frame.indices.npy \
@@ -361,8 +362,8 @@ static void gst_lidar_file_src_class_init(GstLidarFileSrcClass *klass)
     gst_element_class_set_static_metadata(
         element_class, "Lidar file source", "Source/File/Lidar",
         "Plays recorded point clouds or voxels, one file a frame, with timestamps, seek and loop. "
-        "Example: gst-launch-1.0 lidarfilesrc location=\"velodyne/%06d.bin\" ! bevrender ! "
-        "videoconvert ! autovideosink",
+        "Example: gst-launch-1.0 lidarfilesrc location=\"velodyne/%06d.bin\" "
+        "fields=x,y,z,intensity ! bevrender ! videoconvert ! autovideosink",
         GST_SPCONV_AUTHOR);
     gst_element_class_add_static_pad_template(element_class, &src_template);
 

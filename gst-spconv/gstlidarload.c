@@ -6,8 +6,6 @@
 
 #include "gstspconvvoxels.h"
 
-#define RAW_FIELDS 4 /* KITTI's: x, y, z, intensity */
-
 void gst_lidar_frame_clear(struct gst_lidar_frame *frame)
 {
     gst_clear_buffer(&frame->buffer);
@@ -51,11 +49,15 @@ enum spc_status gst_lidar_load_points(const gchar *path, guint num_fields, enum 
     struct spc_array array;
     enum spc_status status;
 
-    if (raw && !num_fields)
-        num_fields = RAW_FIELDS;
     if (raw && type == SPC_DTYPE_NONE)
         type = SPC_DTYPE_F32;
     status = spc_points_read(path, (gint)num_fields, type, &array, error);
+    if (status == SPC_ERR_ARGUMENT && !num_fields) /* any size fits some guess: do not make one */
+        return fail(error, status,
+                    "%s has no header that says what a point holds: set fields (KITTI: "
+                    "x,y,z,intensity; nuScenes: x,y,z,intensity,ring, with merged sweeps often "
+                    "x,y,z,intensity,time), and field-type if it is not float32",
+                    path);
     if (status == SPC_ERR_FORMAT)
         g_strlcat(error->message, ": set fields and field-type to what the file holds",
                   sizeof(error->message));

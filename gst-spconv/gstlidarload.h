@@ -16,9 +16,9 @@ struct gst_lidar_frame {
     gint64 rows;
 };
 
-/* Points as packed float32 records. `num_fields` 0 takes an array file's own number of fields
- * (raw files: x, y, z, intensity), `type` NONE its own type (raw files: float32). The buffer wraps
- * what was read. Errors as spc_points_read(), with what to set. */
+/* Points as packed float32 records. `num_fields` 0 takes an array file's own number of fields (raw
+ * files have none: SPC_ERR_ARGUMENT), `type` NONE its own type (raw files: float32). The buffer
+ * wraps what was read. Errors as spc_points_read(), with what to set. */
 enum spc_status gst_lidar_load_points(const gchar *path, guint num_fields, enum spc_dtype type,
                                       struct gst_lidar_frame *frame, struct spc_error *error);
 

@@ -13,7 +13,8 @@
 /* The engine's failure as GStreamer's. */
 static void set_error(GError **error, const gchar *path, const struct spc_error *failed)
 {
-    gint code = failed->status != SPC_ERR_IO             ? GST_RESOURCE_ERROR_READ
+    gint code = failed->status == SPC_ERR_ARGUMENT       ? GST_RESOURCE_ERROR_SETTINGS
+                : failed->status != SPC_ERR_IO           ? GST_RESOURCE_ERROR_READ
                 : !g_file_test(path, G_FILE_TEST_EXISTS) ? GST_RESOURCE_ERROR_NOT_FOUND
                                                          : GST_RESOURCE_ERROR_OPEN_READ;
 

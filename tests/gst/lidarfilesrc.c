@@ -5,6 +5,8 @@
 #include "source_test.h"
 
 #define FRAMES 6
+/* Raw files say nothing of their points. */
+#define XYZI " fields=x,y,z,intensity"
 
 static gchar *folder;
 
@@ -106,7 +108,7 @@ static void check_points(GstBuffer *buffer, guint64 frame, guint i, GstClockTime
 TEST(points)
 {
     GstBus *bus;
-    GstHarness *h = files("location=@/p%d.bin rate=20/1", &bus);
+    GstHarness *h = files("location=@/p%d.bin" XYZI " rate=20/1", &bus);
 
     gst_harness_play(h);
     for (guint i = 0; i < FRAMES; i++)
@@ -120,7 +122,7 @@ TEST(points)
 TEST(points_packed)
 {
     GstBus *bus;
-    GstHarness *h = files("location=@/p%d.bin start-index=3 stop-index=3", &bus);
+    GstHarness *h = files("location=@/p%d.bin" XYZI " start-index=3 stop-index=3", &bus);
 
     gst_harness_set_sink_caps_str(h, "application/x-lidar,framerate=10/1");
     gst_harness_play(h);
@@ -162,7 +164,7 @@ TEST(array_files_name_their_fields)
 TEST(empty_cloud)
 {
     GstBus *bus;
-    GstHarness *h = files("location=@/empty.bin", &bus);
+    GstHarness *h = files("location=@/empty.bin" XYZI, &bus);
     GstBuffer *buffer;
 
     gst_harness_play(h);
@@ -179,7 +181,7 @@ TEST(sidecar)
 {
     static const GstClockTime ms[] = {0, 100, 250, 500, 600, 750, 900};
     GstBus *bus;
-    GstHarness *h = files("location=@/p%d.bin timestamps-location=@/t.txt loop=true", &bus);
+    GstHarness *h = files("location=@/p%d.bin" XYZI " timestamps-location=@/t.txt loop=true", &bus);
 
     gst_harness_play(h);
     for (guint i = 0; i < 2 * FRAMES; i++) {
@@ -196,7 +198,7 @@ TEST(sidecar)
 TEST(loop_of_one_file_shares_its_memory)
 {
     GstBus *bus;
-    GstHarness *h = files("location=@/p3.bin loop=true num-buffers=3", &bus);
+    GstHarness *h = files("location=@/p3.bin" XYZI " loop=true num-buffers=3", &bus);
     GstBuffer *a, *b;
 
     gst_harness_play(h);
@@ -320,7 +322,7 @@ static void check_seek(const gchar *more, gdouble rate, GstFormat format, gint64
                        GstClockTime pts, guint left)
 {
     GstBus *bus;
-    gchar *properties = g_strconcat("location=@/p%d.bin", more, NULL);
+    gchar *properties = g_strconcat("location=@/p%d.bin" XYZI, more, NULL);
     GstHarness *h = files(properties, &bus);
     GstBuffer *buffer;
     GstSegment segment;
@@ -365,7 +367,7 @@ TEST(seek)
 TEST(seek_refused_or_past_the_end)
 {
     GstBus *bus;
-    GstHarness *h = files("location=@/p%d.bin", &bus);
+    GstHarness *h = files("location=@/p%d.bin" XYZI, &bus);
 
     gst_harness_play(h);
     for (guint i = 0; i < FRAMES; i++)
@@ -376,7 +378,7 @@ TEST(seek_refused_or_past_the_end)
                               GST_SEEK_TYPE_SET, GST_SECOND)));
     harness_free(h, bus);
 
-    h = files("location=@/p%d.bin", &bus);
+    h = files("location=@/p%d.bin" XYZI, &bus);
     gst_harness_play(h);
     for (guint i = 0; i < FRAMES; i++)
         gst_buffer_unref(gst_harness_pull(h));
@@ -400,7 +402,7 @@ static void check_query(GstHarness *h, gboolean duration, GstFormat format, gint
 TEST(queries)
 {
     GstBus *bus;
-    GstHarness *h = files("location=@/p%d.bin", &bus);
+    GstHarness *h = files("location=@/p%d.bin" XYZI, &bus);
     gint64 value;
 
     gst_harness_play(h);
@@ -415,7 +417,7 @@ TEST(queries)
     check_query(h, FALSE, GST_FORMAT_PERCENT, GST_FORMAT_PERCENT_MAX);
     harness_free(h, bus);
 
-    h = files("location=@/p%d.bin loop=true", &bus);
+    h = files("location=@/p%d.bin" XYZI " loop=true", &bus);
     gst_harness_play(h);
     gst_buffer_unref(gst_harness_pull(h));
     CHECK(!gst_element_query_duration(h->element, GST_FORMAT_TIME, &value) || value == -1);
@@ -432,14 +434,15 @@ TEST(refused)
     } cases[] = {
         {"rate=10/1", GST_RESOURCE_ERROR_NOT_FOUND, "location is not set"},
         {"location=@/absent.bin", GST_RESOURCE_ERROR_NOT_FOUND, "absent.bin"},
-        {"location=@/odd.bin", GST_RESOURCE_ERROR_READ, "set fields and field-type"},
+        {"location=@/odd.bin" XYZI, GST_RESOURCE_ERROR_READ, "set fields and field-type"},
+        {"location=@/p3.bin", GST_RESOURCE_ERROR_SETTINGS, "KITTI: x,y,z,intensity; nuScenes"},
         {"location=@/broken.npy", GST_RESOURCE_ERROR_READ, "broken.npy"},
         {"location=@/p3.bin fields=x,y,z,x", GST_RESOURCE_ERROR_SETTINGS, "fields=x,y,z,x"},
         {"location=@/f4.npy fields=x,y,z", GST_RESOURCE_ERROR_READ, "5 fields"},
         {"location=@/i4.npy", GST_RESOURCE_ERROR_READ, "int32"},
-        {"location=@/p%d.bin timestamps-location=@/short.txt", GST_RESOURCE_ERROR_READ,
+        {"location=@/p%d.bin" XYZI " timestamps-location=@/short.txt", GST_RESOURCE_ERROR_READ,
          "2 timestamps for 6 frames"},
-        {"location=@/p%d.bin timestamps-location=@/none.txt", GST_RESOURCE_ERROR_NOT_FOUND,
+        {"location=@/p%d.bin" XYZI " timestamps-location=@/none.txt", GST_RESOURCE_ERROR_NOT_FOUND,
          "none.txt"},
         {"location=@/f%d.npy indices-location=@/i4.npy", GST_RESOURCE_ERROR_NOT_FOUND,
          "means 6 files"},
@@ -477,7 +480,7 @@ TEST(bad_file_in_the_middle)
 
     write_file("m0.bin", "0123456789abcdef", 16);
     write_file("m1.bin", "0123456789", 10);
-    h = files("location=@/m%d.bin", &bus);
+    h = files("location=@/m%d.bin" XYZI, &bus);
     gst_harness_play(h);
     gst_buffer_unref(gst_harness_pull(h));
     CHECK_INT(count_until_eos(h), 0);
