@@ -157,6 +157,7 @@ static gboolean start(GstBaseTransform *trans)
     memset(&self->stats, 0, sizeof(self->stats));
     self->points = self->points_outside = self->points_over = 0;
     GST_OBJECT_UNLOCK(self);
+    self->refused = FALSE;
     return ok;
 }
 

@@ -62,7 +62,8 @@ struct _GstLidarVoxelize {
     struct spc_voxelizer *voxelizer;
     struct spc_points layout; /* data and count are a frame's */
     struct gst_spconv_voxels_info output;
-    gboolean empty; /* the frame that was just voxelized has no voxel */
+    gboolean refused; /* the caps, and said so */
+    gboolean empty;   /* the frame that was just voxelized has no voxel */
 };
 
 GST_DEBUG_CATEGORY_EXTERN(gst_lidar_voxelize_debug);

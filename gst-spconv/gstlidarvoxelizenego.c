@@ -201,7 +201,7 @@ static GstCaps *voxel_caps(const struct gst_lidar_voxelize_wish *wish)
     if (wish->features[0])
         gst_structure_set(s, "features", G_TYPE_STRING, wish->features, "num-features", G_TYPE_INT,
                           (gint)count_names(wish->features), NULL);
-    if (wish->max_points_per_voxel > 0)
+    if (wish->max_points_per_voxel >= 0)
         gst_structure_set(s, "max-points-per-voxel", G_TYPE_INT, wish->max_points_per_voxel, NULL);
     if (wish->has_voxel_size)
         gst_spconv_geometry_set_voxel_size(&geometry, wish->voxel_size);
@@ -241,7 +241,7 @@ static GstCaps *transform_caps(GstBaseTransform *trans, GstPadDirection directio
     return result;
 }
 
-/* Names the features where neither the wish nor downstream did: all fields of the points. */
+/* Says what neither the wish nor downstream did: all fields of the points, and all points. */
 static GstCaps *fixate_caps(GstBaseTransform *trans, GstPadDirection direction, GstCaps *caps,
                             GstCaps *othercaps)
 {
@@ -251,6 +251,8 @@ static GstCaps *fixate_caps(GstBaseTransform *trans, GstPadDirection direction, 
 
     othercaps = gst_caps_make_writable(gst_caps_truncate(othercaps));
     s = gst_caps_get_structure(othercaps, 0);
+    if (direction == GST_PAD_SINK && !gst_structure_has_field(s, "max-points-per-voxel"))
+        gst_structure_set(s, "max-points-per-voxel", G_TYPE_INT, 0, NULL);
     if (direction == GST_PAD_SINK && !gst_structure_has_field(s, "features") &&
         gst_spconv_points_info_parse(&points, caps, NULL)) {
         names = gst_spconv_fields_names(&points.fields);
@@ -272,14 +274,12 @@ static gboolean complete_wish(GstLidarVoxelize *self, struct gst_lidar_voxelize_
         gst_spconv_geometry_get_range(&out->geometry, wish->range);
     if (!wish->has_voxel_size && out->geometry.has_voxel_size)
         gst_spconv_geometry_get_voxel_size(&out->geometry, wish->voxel_size);
-    if (!out->geometry.has_range || !out->geometry.has_voxel_size) {
-        GST_ELEMENT_ERROR(self, CORE, NEGOTIATION,
-                          ("There is no %s: set range and voxel-size, or model-file with a model "
-                           "whose metadata has them.",
-                           out->geometry.has_range ? "voxel size" : "range"),
-                          (NULL));
-        return FALSE;
-    }
+    if (!out->geometry.has_range || !out->geometry.has_voxel_size)
+        return gst_spconv_refuse_caps(
+            GST_ELEMENT(self), &self->refused,
+            "There is no %s: set range and voxel-size both, or neither and have them from the "
+            "metadata of a model, in model-file or downstream.",
+            out->geometry.has_range ? "voxel size" : "range");
     if (wish->max_points_per_voxel < 0)
         wish->max_points_per_voxel = out->max_points_per_voxel;
     wish->grid_extra_z = out->grid_z - cells_of(wish, 2);
@@ -294,12 +294,11 @@ static gboolean check_grid(GstLidarVoxelize *self)
     spc_voxelizer_get_grid(self->voxelizer, &z, &y, &x);
     if (z == out->grid_z && y == out->grid_y && x == out->grid_x)
         return TRUE;
-    GST_ELEMENT_ERROR(self, CORE, NEGOTIATION,
-                      ("Range and voxel size give a grid (x,y,z) of %d,%d,%d, the caps say "
-                       "%d,%d,%d.",
-                       x, y, z, out->grid_x, out->grid_y, out->grid_z),
-                      ("Set range, voxel-size and grid-extra-z as the model was trained."));
-    return FALSE;
+    return gst_spconv_refuse_caps(
+        GST_ELEMENT(self), &self->refused,
+        "Range and voxel size give a grid (x,y,z) of %d,%d,%d, the caps say %d,%d,%d: set range, "
+        "voxel-size and grid-extra-z as the model was trained.",
+        x, y, z, out->grid_x, out->grid_y, out->grid_z);
 }
 
 static gboolean make_voxelizer(GstLidarVoxelize *self, const struct gst_lidar_voxelize_wish *wish)
@@ -317,10 +316,8 @@ static gboolean make_voxelizer(GstLidarVoxelize *self, const struct gst_lidar_vo
     options.index_order = self->output.index_order;
     options.feature_type = self->output.feature_type;
     spc_voxelizer_free(&self->voxelizer);
-    if (spc_voxelizer_create(&options, &self->voxelizer, &error)) {
-        gst_spconv_post_error(GST_ELEMENT(self), &error);
-        return FALSE;
-    }
+    if (spc_voxelizer_create(&options, &self->voxelizer, &error))
+        return gst_spconv_refuse_caps(GST_ELEMENT(self), &self->refused, "%s.", error.message);
     return check_grid(self);
 }
 
@@ -330,18 +327,18 @@ static gboolean select_fields(GstLidarVoxelize *self, const struct gst_spconv_po
 
     if (!gst_spconv_fields_select(&points->fields, points->point_step, self->output.features,
                                   &self->layout, &error)) {
-        GST_ELEMENT_ERROR(self, CORE, NEGOTIATION, ("%s.", error->message), (NULL));
+        gst_spconv_refuse_caps(GST_ELEMENT(self), &self->refused,
+                               "%s. The voxels are to have %s, as the model or features say.",
+                               error->message, self->output.features);
         g_clear_error(&error);
         return FALSE;
     }
     if ((guint)self->layout.num_fields == self->output.num_features)
         return TRUE;
-    GST_ELEMENT_ERROR(self, CORE, NEGOTIATION,
-                      ("The points have the features %s, downstream takes %u: set features to "
-                       "the ones it was trained with.",
-                       self->output.features, self->output.num_features),
-                      (NULL));
-    return FALSE;
+    return gst_spconv_refuse_caps(GST_ELEMENT(self), &self->refused,
+                                  "The points have the features %s, downstream takes %u: set "
+                                  "features to the ones it was trained with.",
+                                  self->output.features, self->output.num_features);
 }
 
 static gboolean set_caps(GstBaseTransform *trans, GstCaps *in, GstCaps *out)
@@ -353,12 +350,15 @@ static gboolean set_caps(GstBaseTransform *trans, GstCaps *in, GstCaps *out)
 
     if (!gst_spconv_points_info_parse(&points, in, &error) ||
         !gst_spconv_voxels_info_parse(&self->output, out, &error)) {
-        GST_ELEMENT_ERROR(self, CORE, NEGOTIATION, ("%s.", error->message), (NULL));
+        gst_spconv_refuse_caps(GST_ELEMENT(self), &self->refused, "%s.", error->message);
         g_clear_error(&error);
         return FALSE;
     }
-    return complete_wish(self, &wish) && select_fields(self, &points) &&
-           make_voxelizer(self, &wish);
+    if (!complete_wish(self, &wish) || !select_fields(self, &points) ||
+        !make_voxelizer(self, &wish))
+        return FALSE;
+    self->refused = FALSE;
+    return TRUE;
 }
 
 void gst_lidar_voxelize_install_negotiation(GstBaseTransformClass *klass)

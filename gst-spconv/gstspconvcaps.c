@@ -256,7 +256,8 @@ static gboolean get_voxel_extras(struct gst_spconv_voxels_info *info, const GstS
     const gchar *features = gst_structure_get_string(s, "features");
 
     get_framerate(s, &info->fps_n, &info->fps_d);
-    gst_structure_get_int(s, "max-points-per-voxel", &info->max_points_per_voxel);
+    info->has_max_points_per_voxel =
+        gst_structure_get_int(s, "max-points-per-voxel", &info->max_points_per_voxel);
     if (features &&
         g_strlcpy(info->features, features, sizeof(info->features)) >= sizeof(info->features))
         return gst_spconv_fail(error, "features in the caps are longer than %u letters",
@@ -336,7 +337,7 @@ GstCaps *gst_spconv_voxels_info_to_caps(const struct gst_spconv_voxels_info *inf
         gst_structure_set(s, "max-voxels", GST_TYPE_INT_RANGE, 1, G_MAXINT, NULL);
     if (info->features[0])
         gst_structure_set(s, "features", G_TYPE_STRING, info->features, NULL);
-    if (info->max_points_per_voxel > 0)
+    if (info->has_max_points_per_voxel)
         gst_structure_set(s, "max-points-per-voxel", G_TYPE_INT, info->max_points_per_voxel, NULL);
     gst_spconv_geometry_store(&info->geometry, s);
     set_framerate(s, info->fps_n, info->fps_d);

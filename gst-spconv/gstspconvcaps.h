@@ -76,7 +76,8 @@ struct gst_spconv_voxels_info {
     enum spc_index_order index_order;      /* ZYX (bzyx) or XYZ (bxyz) */
     gint grid_z, grid_y, grid_x;
     gint max_voxels;
-    gint max_points_per_voxel; /* 0: unknown or unbounded */
+    gboolean has_max_points_per_voxel;
+    gint max_points_per_voxel; /* 0: all points count */
     struct gst_spconv_geometry geometry;
     gint fps_n, fps_d;
 };

@@ -43,6 +43,21 @@ void gst_spconv_post_error(GstElement *element, const struct spc_error *error)
                                  GST_FUNCTION, __LINE__);
 }
 
+gboolean gst_spconv_refuse_caps(GstElement *element, gboolean *refused, const gchar *format, ...)
+{
+    va_list args;
+
+    if (!*refused) {
+        va_start(args, format);
+        gst_element_message_full(element, GST_MESSAGE_ERROR, GST_CORE_ERROR,
+                                 GST_CORE_ERROR_NEGOTIATION, gst_info_strdup_vprintf(format, args),
+                                 NULL, __FILE__, GST_FUNCTION, __LINE__);
+        va_end(args);
+    }
+    *refused = TRUE;
+    return FALSE;
+}
+
 GstFlowReturn gst_spconv_post_no_memory(GstElement *element, guint64 rows)
 {
     GST_ELEMENT_ERROR(

@@ -14,7 +14,12 @@ gboolean gst_spconv_fail(GError **error, const gchar *format, ...) G_GNUC_PRINTF
 /* Posts an error message on the bus: the status chooses the domain and code. */
 void gst_spconv_post_error(GstElement *element, const struct spc_error *error);
 
-/* The same for memory that is short; returns GST_FLOW_ERROR. */
+/* Posts that caps are refused; returns FALSE. What is upstream may try the same caps again and
+ * again: while `*refused` is TRUE, which this sets, nothing more is posted. */
+gboolean gst_spconv_refuse_caps(GstElement *element, gboolean *refused, const gchar *format, ...)
+    G_GNUC_PRINTF(3, 4);
+
+/* Posts that memory is short; returns GST_FLOW_ERROR. */
 GstFlowReturn gst_spconv_post_no_memory(GstElement *element, guint64 rows);
 
 G_END_DECLS

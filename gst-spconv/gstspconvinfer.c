@@ -179,6 +179,7 @@ static gboolean start(GstBaseTransform *trans)
         return FALSE;
     }
     self->next_stats = 0;
+    self->refused = FALSE;
     gst_spconv_infer_set_contract(self);
     return TRUE;
 }
@@ -236,11 +237,24 @@ static gboolean sink_event(GstBaseTransform *trans, GstEvent *event)
     return GST_SPCONV_INFER_BASE->sink_event(trans, event);
 }
 
+static gboolean answer_caps(GstSpconvInfer *self, GstQuery *query)
+{
+    GstCaps *filter, *caps;
+
+    gst_query_parse_caps(query, &filter);
+    caps = gst_spconv_infer_get_sink_caps(self, filter);
+    gst_query_set_caps_result(query, caps);
+    gst_caps_unref(caps);
+    return TRUE;
+}
+
 static gboolean query(GstBaseTransform *trans, GstPadDirection direction, GstQuery *query)
 {
     GstSpconvInfer *self = GST_SPCONV_INFER(trans);
     GstClockTime own;
 
+    if (direction == GST_PAD_SINK && GST_QUERY_TYPE(query) == GST_QUERY_CAPS)
+        return answer_caps(self, query);
     if (direction != GST_PAD_SRC || GST_QUERY_TYPE(query) != GST_QUERY_LATENCY)
         return GST_SPCONV_INFER_BASE->query(trans, direction, query);
     GST_OBJECT_LOCK(self);

@@ -69,6 +69,7 @@ struct _GstSpconvInfer {
     struct gst_spconv_voxels_info input; /* negotiated */
     struct gst_spconv_bev_info bev;
     struct gst_spconv_voxels_info sites;
+    gboolean refused;   /* the caps, and said so */
     gboolean explained; /* set_caps was reached, and says itself why it refuses */
     gint64 next_stats;  /* monotonic microseconds */
 };
@@ -87,6 +88,8 @@ void gst_spconv_infer_install_negotiation(GstBaseTransformClass *klass);
 /* After the model and the session are there. */
 void gst_spconv_infer_set_contract(GstSpconvInfer *self);
 struct gst_spconv_infer_contract gst_spconv_infer_get_contract(GstSpconvInfer *self);
+/* What a query for the sink pad's caps is answered with; the caller's. */
+GstCaps *gst_spconv_infer_get_sink_caps(GstSpconvInfer *self, GstCaps *filter);
 /* Passes a CAPS event to the base class; a refusal posts an error that says why. */
 gboolean gst_spconv_infer_take_caps(GstSpconvInfer *self, GstEvent *event);
 

@@ -3,8 +3,8 @@
  * Caps of spconvinfer.
  *
  * To a caps query the sink pad answers with what the model wants first, so that a voxelizer can
- * follow it, and then with everything it could be asked to refuse: voxels that do not fit reach
- * set_caps, where the refusal can say why.
+ * follow it, and then with everything it could be asked to refuse: voxels that do not fit, or whose
+ * BEV downstream does not take, come as far as the CAPS event, where the refusal can say why.
  */
 #include "gstspconvinfer.h"
 #include "gstspconverror.h"
@@ -27,8 +27,8 @@ static void set_input(struct gst_spconv_voxels_info *input, const struct spc_mod
     input->grid_z = model->grid_z;
     input->grid_y = model->grid_y;
     input->grid_x = model->grid_x;
-    if (model->has_max_points_per_voxel)
-        input->max_points_per_voxel = model->max_points_per_voxel;
+    input->has_max_points_per_voxel = model->has_max_points_per_voxel;
+    input->max_points_per_voxel = model->max_points_per_voxel;
     if (model->has_voxel_size)
         gst_spconv_geometry_set_voxel_size(&input->geometry, model->voxel_size);
     if (model->has_range)
@@ -125,14 +125,22 @@ static GstCaps *output_caps(const struct gst_spconv_infer_contract *contract,
     return caps;
 }
 
-/* What to be fed, for an output like `out`: the model's wish, then everything. */
+/* What to be fed, for an output like `out`: the model's wish; any voxels in its grid, so that who
+ * insists on something else still learns of the grid; then everything. */
 static GstCaps *input_caps(const struct gst_spconv_infer_contract *contract,
                            const GstStructure *out)
 {
+    static const gchar *const of_the_grid[] = {"grid-x", "grid-y", "grid-z", "voxel-size-um",
+                                               "range-mm"};
     GstCaps *caps = gst_spconv_voxels_info_to_caps(&contract->input);
+    GstCaps *any = gst_caps_from_string(GST_SPCONV_VOXELS_TEMPLATE), *grid = gst_caps_copy(any);
     guint i;
 
-    gst_caps_append(caps, gst_caps_from_string(GST_SPCONV_VOXELS_TEMPLATE));
+    for (i = 0; i < G_N_ELEMENTS(of_the_grid); i++)
+        copy_field(gst_caps_get_structure(grid, 0), gst_caps_get_structure(caps, 0),
+                   of_the_grid[i]);
+    gst_caps_append(caps, grid);
+    gst_caps_append(caps, any);
     for (i = 0; i < gst_caps_get_size(caps); i++)
         copy_field(gst_caps_get_structure(caps, i), out, "framerate");
     return caps;
@@ -164,6 +172,20 @@ static GstCaps *transform_caps(GstBaseTransform *trans, GstPadDirection directio
         result = intersection;
     }
     return result;
+}
+
+/* The filter is not for downstream: the base class would take it there, and then nothing that
+ * downstream refuses gets as far as an explanation. */
+GstCaps *gst_spconv_infer_get_sink_caps(GstSpconvInfer *self, GstCaps *filter)
+{
+    GstPad *pad = GST_BASE_TRANSFORM_SRC_PAD(self);
+    GstCaps *template = gst_pad_get_pad_template_caps(pad);
+    GstCaps *out = gst_pad_peer_query_caps(pad, template);
+    GstCaps *caps = transform_caps(GST_BASE_TRANSFORM(self), GST_PAD_SRC, out, filter);
+
+    gst_caps_unref(out);
+    gst_caps_unref(template);
+    return caps;
 }
 
 /* ------------------------------------------------------------------ set_caps ----------------- */
@@ -221,14 +243,26 @@ static gboolean check_input(GstSpconvInfer *self, const struct gst_spconv_infer_
 
     if (!ok) {
         g_string_truncate(text, text->len - 1);
-        GST_ELEMENT_ERROR(self, CORE, NEGOTIATION,
-                          ("The model and the voxels disagree.%s. Voxelize as the model was "
-                           "trained, or take the model of these voxels.",
-                           text->str),
-                          (NULL));
+        gst_spconv_refuse_caps(GST_ELEMENT(self), &self->refused,
+                               "The model and the voxels disagree.%s. Voxelize as the model was "
+                               "trained, or take the model of these voxels.",
+                               text->str);
     }
     g_string_free(text, TRUE);
     return ok;
+}
+
+/* Another bound changes the means a little, and may be meant: no reason to refuse. */
+static void warn_of_max_points(GstSpconvInfer *self, const struct gst_spconv_voxels_info *model)
+{
+    if (model->has_max_points_per_voxel && self->input.has_max_points_per_voxel &&
+        model->max_points_per_voxel != self->input.max_points_per_voxel)
+        GST_ELEMENT_WARNING(
+            self, CORE, NEGOTIATION,
+            ("The results will differ from training: the model says max-points-per-voxel %d, the "
+             "caps say %d (0: all). Leave it unset in lidarvoxelize to follow the model.",
+             model->max_points_per_voxel, self->input.max_points_per_voxel),
+            (NULL));
 }
 
 static gboolean set_caps(GstBaseTransform *trans, GstCaps *in, GstCaps *out)
@@ -243,10 +277,14 @@ static gboolean set_caps(GstBaseTransform *trans, GstCaps *in, GstCaps *out)
          (contract.sparse ? gst_spconv_voxels_info_parse(&self->sites, out, &error)
                           : gst_spconv_bev_info_parse(&self->bev, out, &error));
     if (!ok) {
-        GST_ELEMENT_ERROR(self, CORE, NEGOTIATION, ("%s.", error->message), (NULL));
+        gst_spconv_refuse_caps(GST_ELEMENT(self), &self->refused, "%s.", error->message);
         g_clear_error(&error);
     }
-    return ok && check_input(self, &contract);
+    if (!ok || !check_input(self, &contract))
+        return FALSE;
+    warn_of_max_points(self, &contract.input);
+    self->refused = FALSE;
+    return TRUE;
 }
 
 /* The base class refuses in silence where downstream takes nothing of what the model gives. */
@@ -258,9 +296,10 @@ static void explain_refusal(GstSpconvInfer *self, GstCaps *in)
     GstCaps *peer = gst_pad_peer_query_caps(pad, NULL);
 
     if (!GST_PAD_IS_FLUSHING(pad) && peer && !gst_caps_can_intersect(out, peer))
-        GST_ELEMENT_ERROR(
-            self, CORE, NEGOTIATION, ("Downstream does not take what the model gives."),
-            ("the model gives %" GST_PTR_FORMAT ", downstream takes %" GST_PTR_FORMAT, out, peer));
+        gst_spconv_refuse_caps(GST_ELEMENT(self), &self->refused,
+                               "Downstream does not take what the model gives: the model gives "
+                               "%" GST_PTR_FORMAT ", downstream takes %" GST_PTR_FORMAT ".",
+                               out, peer);
     gst_caps_unref(out);
     gst_clear_caps(&peer);
 }

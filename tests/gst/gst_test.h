@@ -102,6 +102,14 @@ static inline gchar *take_text(GstBus *bus, GstMessageType type, GQuark domain, 
         g_free(text_);                                                                             \
     } while (0)
 
+static inline void check_no_error(GstBus *bus)
+{
+    GstMessage *message = gst_bus_pop_filtered(bus, GST_MESSAGE_ERROR);
+
+    CHECK(!message);
+    gst_clear_message(&message);
+}
+
 /* The payload of a frame from arrays [N][C] and [N][4]. */
 static inline GstBuffer *voxel_buffer(const struct spc_array *features,
                                       const struct spc_array *indices)

@@ -49,7 +49,8 @@ TEST(frame)
         *expected = gst_caps_from_string(
             "application/x-voxels,version=1,feature-type=float32,num-features=5,index-type=int32,"
             "index-order=bzyx,grid-x=4,grid-y=4,grid-z=2,max-voxels=200000,batch=1,framerate=10/1,"
-            "features=\"x,y,z,intensity,time\",voxel-size-um=<1000000,1000000,1000000>,"
+            "features=\"x,y,z,intensity,time\",max-points-per-voxel=0,"
+            "voxel-size-um=<1000000,1000000,1000000>,"
             "range-mm=<0,0,0,4000,4000,2000>");
     GstBuffer *out;
 
@@ -177,6 +178,73 @@ TEST(from_downstream)
     harness_free(h, bus);
 }
 
+/* The number of points in a voxel, in caps that say it always: as set, as the model says, all. */
+static void check_max_points(const gchar *launch, const gchar *sink_caps, gint expected)
+{
+    GstBus *bus;
+    GstHarness *h = harness_new(launch, "tiny.onnx", &bus);
+    GstCaps *caps;
+    gint value = -1;
+
+    if (sink_caps)
+        gst_harness_set_sink_caps_str(h, sink_caps);
+    gst_harness_set_src_caps_str(h, CLOUD);
+    gst_buffer_unref(gst_harness_push_and_pull(h, three(0)));
+    caps = gst_pad_get_current_caps(h->sinkpad);
+    CHECK(gst_structure_get_int(gst_caps_get_structure(caps, 0), "max-points-per-voxel", &value));
+    CHECK_INT(value, expected);
+    gst_caps_unref(caps);
+    harness_free(h, bus);
+}
+
+TEST(max_points)
+{
+    check_max_points(PLAIN, NULL, 0);
+    check_max_points(PLAIN, "application/x-voxels,max-points-per-voxel=7", 7);
+    check_max_points(PLAIN "max-points-per-voxel=3", NULL, 3);
+    check_max_points("lidarvoxelize model-file=%s", NULL, 10);
+    check_max_points("lidarvoxelize model-file=%s max-points-per-voxel=0", NULL, 0);
+}
+
+/* A wish of one's own against the model downstream: its range is known still, the rest is
+ * spconvinfer's to refuse, or to warn about. */
+static void check_against_model(const gchar *wish, const gchar *sink_caps, GstFlowReturn flow,
+                                GstMessageType type, const gchar *part)
+{
+    gchar *path = golden_path("models", "tiny.onnx");
+    gchar *launch =
+        g_strdup_printf("lidarvoxelize %s ! spconvinfer threads=1 model-file=%s", wish, path);
+    GstHarness *h = gst_harness_new_parse(launch);
+    GstBus *bus = gst_bus_new();
+    gchar *text;
+
+    gst_element_set_bus(h->element, bus);
+    if (sink_caps)
+        gst_harness_set_sink_caps_str(h, sink_caps);
+    gst_harness_set_src_caps_str(h, CLOUD);
+    CHECK_INT(gst_harness_push(h, three(0)), flow);
+    text = take_text(bus, type, GST_CORE_ERROR, GST_CORE_ERROR_NEGOTIATION);
+    CHECK_TEXT(text, part);
+    g_free(text);
+    harness_free(h, bus);
+    g_free(launch);
+    g_free(path);
+}
+
+TEST(wishes_against_the_model)
+{
+    check_against_model("features=x,y,z,intensity", NULL, GST_FLOW_NOT_NEGOTIATED,
+                        GST_MESSAGE_ERROR, "num-features: the model says 5, the caps say 4");
+    check_against_model("index-order=bxyz", NULL, GST_FLOW_NOT_NEGOTIATED, GST_MESSAGE_ERROR,
+                        "index-order: the model says bzyx, the caps say bxyz");
+    check_against_model("max-points-per-voxel=5", NULL, GST_FLOW_OK, GST_MESSAGE_WARNING,
+                        "the model says max-points-per-voxel 10, the caps say 5");
+    check_against_model("", "other/tensors,types=float16", GST_FLOW_NOT_NEGOTIATED,
+                        GST_MESSAGE_ERROR, "downstream takes other/tensors, types=(string)float16");
+    check_against_model("max-points-per-voxel=0", NULL, GST_FLOW_OK, GST_MESSAGE_WARNING,
+                        "the caps say 0 (0: all)");
+}
+
 /* The wish travels from the model through both elements: nothing is set. */
 TEST(with_infer)
 {
@@ -254,7 +322,9 @@ static void check_refused(const gchar *launch, const gchar *caps, const gchar *s
         gst_harness_set_sink_caps_str(h, sink_caps);
     gst_harness_set_src_caps_str(h, caps);
     CHECK_INT(gst_harness_push(h, three(0)), GST_FLOW_NOT_NEGOTIATED);
+    CHECK_INT(gst_harness_push(h, three(0)), GST_FLOW_NOT_NEGOTIATED);
     CHECK_ERROR(bus, GST_CORE_ERROR, GST_CORE_ERROR_NEGOTIATION, part);
+    check_no_error(bus); /* said once, however often it is tried */
     harness_free(h, bus);
 }
 
@@ -387,6 +457,8 @@ int main(int argc, char **argv)
     RUN(packed_lidar);
     RUN(from_model);
     RUN(from_downstream);
+    RUN(max_points);
+    RUN(wishes_against_the_model);
     RUN(with_infer);
     RUN(empty_frames);
     RUN(refused);
