@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The properties of bevrender, see gstbevsettings.h. */
 #include "gstbevsettings.h"
+#include "gstspconvenums.h"
 
 #define DEFAULT_COLOR_BY "height"
 #define DEFAULT_BACKGROUND 0xff0d1117u
@@ -22,7 +23,7 @@ enum {
 #define GST_TYPE_BEV_RENDER_COLORMAP (colormap_get_type())
 static GType colormap_get_type(void)
 {
-    static GType type;
+    static gsize type;
     static const GEnumValue values[] = {
         {GST_BEV_COLORMAP_AUTO, "turbo for points, inferno for tensors", "auto"},
         {BEV_COLORMAP_VIRIDIS, "Violet, blue, green, yellow", "viridis"},
@@ -32,17 +33,13 @@ static GType colormap_get_type(void)
         {0, NULL, NULL},
     };
 
-    if (g_once_init_enter(&type)) {
-        GType made = g_enum_register_static("GstBevRenderColormap", values);
-        g_once_init_leave(&type, made);
-    }
-    return type;
+    return gst_spconv_register_enum(&type, "GstBevRenderColormap", values);
 }
 
 #define GST_TYPE_BEV_RENDER_REDUCE (reduce_get_type())
 static GType reduce_get_type(void)
 {
-    static GType type;
+    static gsize type;
     static const GEnumValue values[] = {
         {BEV_REDUCE_MAX, "Largest value of all channels", "max"},
         {BEV_REDUCE_MEAN, "Mean of all channels", "mean"},
@@ -50,11 +47,7 @@ static GType reduce_get_type(void)
         {0, NULL, NULL},
     };
 
-    if (g_once_init_enter(&type)) {
-        GType made = g_enum_register_static("GstBevRenderReduce", values);
-        g_once_init_leave(&type, made);
-    }
-    return type;
+    return gst_spconv_register_enum(&type, "GstBevRenderReduce", values);
 }
 
 static const gsize property_offset[] = {
@@ -126,6 +119,4 @@ void gst_bev_settings_install(GObjectClass *klass)
     INSTALL(PROP_BACKGROUND, uint, "background", "Background",
             "Colour where there is no data, 0xAARRGGBB", 0, G_MAXUINT, DEFAULT_BACKGROUND);
 #undef INSTALL
-    gst_type_mark_as_plugin_api(GST_TYPE_BEV_RENDER_COLORMAP, 0);
-    gst_type_mark_as_plugin_api(GST_TYPE_BEV_RENDER_REDUCE, 0);
 }

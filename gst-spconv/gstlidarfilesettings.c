@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The properties of lidarfilesrc, see gstlidarfilesettings.h. */
 #include "gstlidarfilesettings.h"
+#include "gstspconvenums.h"
 
 #define DEFAULT_RATE 10
 #define DEFAULT_INDEX_ORDER SPC_INDEX_ZYX
@@ -23,7 +24,7 @@ enum {
 #define GST_TYPE_LIDAR_FILE_SRC_FIELD_TYPE (field_type_get_type())
 static GType field_type_get_type(void)
 {
-    static GType type;
+    static gsize type;
     static const GEnumValue values[] = {
         {SPC_DTYPE_NONE, "As the file says; float32 where it says nothing", "auto"},
         {SPC_DTYPE_F32, "32-bit float", "float32"},
@@ -31,28 +32,20 @@ static GType field_type_get_type(void)
         {0, NULL, NULL},
     };
 
-    if (g_once_init_enter(&type)) {
-        GType made = g_enum_register_static("GstLidarFileSrcFieldType", values);
-        g_once_init_leave(&type, made);
-    }
-    return type;
+    return gst_spconv_register_enum(&type, "GstLidarFileSrcFieldType", values);
 }
 
 #define GST_TYPE_LIDAR_FILE_SRC_INDEX_ORDER (index_order_get_type())
 static GType index_order_get_type(void)
 {
-    static GType type;
+    static gsize type;
     static const GEnumValue values[] = {
         {SPC_INDEX_ZYX, "Batch, z, y, x", "bzyx"},
         {SPC_INDEX_XYZ, "Batch, x, y, z", "bxyz"},
         {0, NULL, NULL},
     };
 
-    if (g_once_init_enter(&type)) {
-        GType made = g_enum_register_static("GstLidarFileSrcIndexOrder", values);
-        g_once_init_leave(&type, made);
-    }
-    return type;
+    return gst_spconv_register_enum(&type, "GstLidarFileSrcIndexOrder", values);
 }
 
 static const gsize property_offset[] = {
@@ -149,6 +142,4 @@ void gst_lidar_file_settings_install(GObjectClass *klass)
     INSTALL(PROP_LOOP, boolean, "loop", "Loop",
             "Begin again after the last frame; timestamps go on rising", FALSE);
 #undef INSTALL
-    gst_type_mark_as_plugin_api(GST_TYPE_LIDAR_FILE_SRC_FIELD_TYPE, 0);
-    gst_type_mark_as_plugin_api(GST_TYPE_LIDAR_FILE_SRC_INDEX_ORDER, 0);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The properties of lidartestsrc, see gstlidartestsettings.h. */
 #include "gstlidartestsettings.h"
+#include "gstspconvenums.h"
 
 #define DEFAULT_FIELDS "x,y,z,intensity,time"
 #define DEFAULT_SENSOR LIDAR_SENSOR_HDL_32E
@@ -28,7 +29,7 @@ enum {
 #define GST_TYPE_LIDAR_TEST_SRC_SENSOR (sensor_get_type())
 static GType sensor_get_type(void)
 {
-    static GType type;
+    static gsize type;
     static const GEnumValue values[] = {
         {LIDAR_SENSOR_VLP_16, "16 beams, +15 to -15 degrees, 10 Hz, 100 m", "vlp-16"},
         {LIDAR_SENSOR_HDL_32E, "32 beams, +10.67 to -30.67 degrees, 20 Hz, 80 m", "hdl-32e"},
@@ -37,17 +38,13 @@ static GType sensor_get_type(void)
         {0, NULL, NULL},
     };
 
-    if (g_once_init_enter(&type)) {
-        GType made = g_enum_register_static("GstLidarTestSrcSensor", values);
-        g_once_init_leave(&type, made);
-    }
-    return type;
+    return gst_spconv_register_enum(&type, "GstLidarTestSrcSensor", values);
 }
 
 #define GST_TYPE_LIDAR_TEST_SRC_PATTERN (pattern_get_type())
 static GType pattern_get_type(void)
 {
-    static GType type;
+    static gsize type;
     static const GEnumValue values[] = {
         {LIDAR_PATTERN_STREET, "A city street that the sensor drives along", "street"},
         {LIDAR_PATTERN_BOX_ROOM, "A room of 24 x 14 m and a person walking", "box-room"},
@@ -56,11 +53,7 @@ static GType pattern_get_type(void)
         {0, NULL, NULL},
     };
 
-    if (g_once_init_enter(&type)) {
-        GType made = g_enum_register_static("GstLidarTestSrcPattern", values);
-        g_once_init_leave(&type, made);
-    }
-    return type;
+    return gst_spconv_register_enum(&type, "GstLidarTestSrcPattern", values);
 }
 
 static const gsize property_offset[] = {
@@ -145,6 +138,4 @@ void gst_lidar_test_settings_install(GObjectClass *klass)
     INSTALL(PROP_TIMESTAMP_OFFSET, int64, "timestamp-offset", "Timestamp offset",
             "Nanoseconds added to every timestamp", 0, G_MAXINT64, 0, ready);
 #undef INSTALL
-    gst_type_mark_as_plugin_api(GST_TYPE_LIDAR_TEST_SRC_SENSOR, 0);
-    gst_type_mark_as_plugin_api(GST_TYPE_LIDAR_TEST_SRC_PATTERN, 0);
 }

@@ -2,20 +2,24 @@
 /* Enumerations of properties: see the header. */
 #include "gstspconvenums.h"
 
-/* Registers an enumeration once and marks it as part of the plugin's interface. */
+GType gst_spconv_register_enum(gsize *type, const gchar *name, const GEnumValue *values)
+{
+    if (g_once_init_enter(type)) {
+        GType made = g_enum_register_static(name, values);
+
+        gst_type_mark_as_plugin_api(made, 0);
+        g_once_init_leave(type, made);
+    }
+    return *type;
+}
+
 #define DEFINE_ENUM(function, name, ...)                                                           \
     GType function(void)                                                                           \
     {                                                                                              \
         static gsize type;                                                                         \
         static const GEnumValue values[] = {__VA_ARGS__, {0, NULL, NULL}};                         \
                                                                                                    \
-        if (g_once_init_enter(&type)) {                                                            \
-            GType made = g_enum_register_static(name, values);                                     \
-                                                                                                   \
-            gst_type_mark_as_plugin_api(made, 0);                                                  \
-            g_once_init_leave(&type, made);                                                        \
-        }                                                                                          \
-        return type;                                                                               \
+        return gst_spconv_register_enum(&type, name, values);                                      \
     }
 
 DEFINE_ENUM(gst_spconv_backend_get_type, "GstSpconvBackend",

@@ -40,6 +40,10 @@ GType gst_spconv_empty_frames_get_type(void);
 GType gst_spconv_float_type_get_type(void);
 GType gst_spconv_index_order_get_type(void);
 
+/* Register an enumeration as part of the plugin's interface, or find it in *type (a static 0),
+ * where it is kept. `values` are static and end with {0, NULL, NULL}. */
+GType gst_spconv_register_enum(gsize *type, const gchar *name, const GEnumValue *values);
+
 /* "auto", "cpu", "cuda": the engine's names. */
 const gchar *gst_spconv_backend_name(enum gst_spconv_backend backend);
 
