@@ -325,7 +325,8 @@ static void gst_lidar_file_src_set_property(GObject *object, guint id, const GVa
     GstLidarFileSrc *self = GST_LIDAR_FILE_SRC(object);
 
     GST_OBJECT_LOCK(self);
-    if (!gst_spconv_property_store(gst_lidar_file_settings_at(&self->settings, id), value))
+    if (!gst_spconv_property_is_fixed(GST_ELEMENT(self), spec) &&
+        !gst_spconv_property_store(gst_lidar_file_settings_at(&self->settings, id), value))
         G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
     GST_OBJECT_UNLOCK(self);
 }

@@ -334,7 +334,8 @@ static gboolean gst_lidar_test_src_query(GstBaseSrc *base, GstQuery *query)
         if (info.fps_n <= 0)
             return FALSE;
         turn = gst_spconv_frame_time(1, info.fps_n, info.fps_d);
-        gst_query_set_latency(query, gst_base_src_is_live(base), turn, turn);
+        /* No sensor waits, but nothing is lost here while others are slow. */
+        gst_query_set_latency(query, gst_base_src_is_live(base), turn, GST_CLOCK_TIME_NONE);
         return TRUE;
     default:
         return GST_BASE_SRC_CLASS(gst_lidar_test_src_parent_class)->query(base, query);
@@ -351,7 +352,8 @@ static void gst_lidar_test_src_set_property(GObject *object, guint id, const GVa
         return;
     }
     GST_OBJECT_LOCK(object);
-    if (!gst_spconv_property_store(
+    if (!gst_spconv_property_is_fixed(GST_ELEMENT(object), spec) &&
+        !gst_spconv_property_store(
             gst_lidar_test_settings_at(&GST_LIDAR_TEST_SRC(object)->settings, id), value))
         G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
     GST_OBJECT_UNLOCK(object);

@@ -84,7 +84,9 @@ gboolean gst_spconv_property_load(gconstpointer field, GValue *value)
 
 gboolean gst_spconv_property_is_fixed(GstElement *element, const GParamSpec *pspec)
 {
-    if (!(pspec->flags & GST_PARAM_MUTABLE_READY) || GST_STATE(element) <= GST_STATE_READY)
+    /* On the way to PAUSED the element reads its settings, and is in READY still. */
+    if (!(pspec->flags & GST_PARAM_MUTABLE_READY) ||
+        MAX(GST_STATE(element), GST_STATE_NEXT(element)) <= GST_STATE_READY)
         return FALSE;
     GST_WARNING_OBJECT(element, "%s can be set in the states NULL and READY only", pspec->name);
     return TRUE;

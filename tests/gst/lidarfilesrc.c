@@ -109,10 +109,15 @@ TEST(points)
 {
     GstBus *bus;
     GstHarness *h = files("location=@/p%d.bin" XYZI " rate=20/1", &bus);
+    gchar *fields;
 
     gst_harness_play(h);
     for (guint i = 0; i < FRAMES; i++)
         check_points(gst_harness_pull(h), i, i, i * 50 * GST_MSECOND);
+    g_object_set(h->element, "fields", "x,y,z", NULL); /* not while it runs */
+    g_object_get(h->element, "fields", &fields, NULL);
+    CHECK(g_str_equal(fields, "x,y,z,intensity"));
+    g_free(fields);
     check_caps(h, "application/x-pointcloud2,point-step=16,fields=\"x:F32:0,y:F32:4,z:F32:8,"
                   "intensity:F32:12\",is-bigendian=false,is-dense=false,framerate=20/1");
     CHECK_INT(count_until_eos(h), 0);

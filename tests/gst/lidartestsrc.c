@@ -183,12 +183,19 @@ TEST(live)
 {
     GstBus *bus;
     GstHarness *h = source("lidartestsrc is-live=true pattern=ground points-per-second=6400", &bus);
+    GstQuery *query = gst_query_new_latency();
+    GstClockTime longest;
+    gboolean is_live;
 
     gst_harness_use_testclock(h);
     gst_harness_play(h);
     CHECK(gst_harness_wait_for_clock_id_waits(h, 1, 10));
     CHECK_INT(gst_harness_buffers_received(h), 0);
     CHECK_INT(gst_harness_query_latency(h), 50 * GST_MSECOND);
+    REQUIRE(gst_pad_peer_query(h->sinkpad, query));
+    gst_query_parse_latency(query, &is_live, NULL, &longest);
+    CHECK(is_live && !GST_CLOCK_TIME_IS_VALID(longest)); /* the rest may take as long as it likes */
+    gst_query_unref(query);
     for (guint i = 1; i <= 3; i++) {
         GstBuffer *buffer;
 
@@ -222,6 +229,25 @@ TEST(wrong_fields)
         CHECK_ERROR(bus, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS, cases[i].part);
         harness_free(h, bus);
     }
+}
+
+/* What the negotiated stream rests on does not change while it runs, the rest does. */
+TEST(properties_while_running)
+{
+    GstBus *bus;
+    GstHarness *h = harness_with_bus("lidartestsrc", &bus);
+    gchar *fields;
+    gint pattern;
+
+    g_object_set(h->element, "points-per-second", 6400, NULL);
+    gst_harness_play(h);
+    gst_buffer_unref(gst_harness_pull(h));
+    g_object_set(h->element, "fields", "x,y,z", "pattern", 3, NULL);
+    g_object_get(h->element, "fields", &fields, "pattern", &pattern, NULL);
+    CHECK(g_str_equal(fields, "x,y,z,intensity,time"));
+    CHECK_INT(pattern, 3);
+    g_free(fields);
+    harness_free(h, bus);
 }
 
 TEST(properties)
@@ -280,6 +306,7 @@ int main(int argc, char **argv)
     RUN(queries);
     RUN(live);
     RUN(wrong_fields);
+    RUN(properties_while_running);
     RUN(properties);
     RUN(state_cycling);
     return test_result();
