@@ -21,14 +21,14 @@
  * ## Example launch lines
  *
  * |[
- * gst-launch-1.0 lidartestsrc num-buffers=20 ! lidarvoxelize ! spconvinfer model-file=model.onnx !
- * fakesink
+ * gst-launch-1.0 lidartestsrc num-buffers=20 ! lidarvoxelize ! \
+ *   spconvinfer model-file=model.onnx ! fakesink
  * ]| A synthetic lidar through a model; the voxelizer takes range and voxel size from the model.
  *
  * |[
  * gst-launch-1.0 -m lidarfilesrc location=features.tensor indices-location=indices.tensor \
- *     grid-size=41,1440,1440 loop=true ! spconvinfer model-file=model.onnx stats-interval=1000 !
- * fakesink
+ *   grid-size=41,1440,1440 loop=true ! \
+ *   spconvinfer model-file=model.onnx stats-interval=1000 ! fakesink
  * ]| A recorded frame again and again, with statistics every second.
  *
  * Since: 0.1
@@ -65,11 +65,10 @@ static void log_engine(void *user, enum spc_log_level level, const char *message
     GST_CAT_LEVEL_LOG(GST_CAT_DEFAULT, levels[level], GST_OBJECT(user), "%s", message);
 }
 
+/* The contract stays: what is upstream runs on for a moment, and shall not be told that anything
+ * goes when it asks. */
 static void unload(GstSpconvInfer *self)
 {
-    GST_OBJECT_LOCK(self);
-    memset(&self->contract, 0, sizeof(self->contract));
-    GST_OBJECT_UNLOCK(self);
     g_clear_pointer(&self->outputs, g_free);
     spc_session_free(&self->session);
     spc_model_free(&self->model);

@@ -42,8 +42,11 @@ static void set_property(GObject *object, guint id, const GValue *value, GParamS
     GstSpconvInfer *self = GST_SPCONV_INFER(object);
 
     GST_OBJECT_LOCK(self);
-    if (!gst_spconv_property_is_fixed(GST_ELEMENT(self), pspec))
+    if (!gst_spconv_property_is_fixed(GST_ELEMENT(self), pspec)) {
         gst_spconv_property_store((guint8 *)&self->settings + members[id], value);
+        if (pspec->flags & GST_PARAM_MUTABLE_READY)
+            self->contract.loaded = FALSE;
+    }
     GST_OBJECT_UNLOCK(self);
 }
 
