@@ -9,17 +9,19 @@
  * come from the model, as far as its metadata has them. Each property overrides.
  *
  * A cloud without a point in range is pushed as a GAP event, as is every empty frame of voxels.
+ * Frames that a synchronizing sink would get too late are dropped here already, unless qos is off,
+ * and counted in #lidarvoxelize:stats.
  *
  * ## Example launch lines
  *
  * |[
- * gst-launch-1.0 lidartestsrc num-buffers=20 ! lidarvoxelize ! spconvinfer model-file=model.onnx !
- * fakesink
+ * gst-launch-1.0 lidartestsrc num-buffers=20 ! lidarvoxelize ! \
+ *   spconvinfer model-file=model.onnx ! fakesink
  * ]| Voxels as the model wants them.
  *
  * |[
- * gst-launch-1.0 -v lidartestsrc num-buffers=20 ! lidarvoxelize range=-54,-54,-5,54,54,3
- * voxel-size=0.075,0.075,0.2 ! fakesink
+ * gst-launch-1.0 -v lidartestsrc num-buffers=20 ! \
+ *   lidarvoxelize range=-54,-54,-5,54,54,3 voxel-size=0.075,0.075,0.2 ! fakesink
  * ]| Voxels as the settings say.
  *
  * Since: 0.1
@@ -182,6 +184,16 @@ static gboolean query(GstBaseTransform *trans, GstPadDirection direction, GstQue
 
 /* ------------------------------------------------------------------ frames ------------------- */
 
+static GstFlowReturn submit_input_buffer(GstBaseTransform *trans, gboolean is_discont,
+                                         GstBuffer *in)
+{
+    GstFlowReturn flow = GST_LIDAR_VOXELIZE_BASE->submit_input_buffer(trans, is_discont, in);
+
+    if (flow == GST_BASE_TRANSFORM_FLOW_DROPPED) /* late: the base class says it in a QoS message */
+        gst_spconv_count(GST_OBJECT(trans), &GST_LIDAR_VOXELIZE(trans)->stats.dropped_late);
+    return flow;
+}
+
 /* Room for as many voxels as there may be; untouched pages cost nothing. */
 static GstFlowReturn prepare_output_buffer(GstBaseTransform *trans, GstBuffer *in, GstBuffer **out)
 {
@@ -217,9 +229,7 @@ static GstFlowReturn fail(GstLidarVoxelize *self, const struct spc_error *error)
         gst_spconv_post_error(GST_ELEMENT(self), error);
         return GST_FLOW_ERROR;
     }
-    GST_OBJECT_LOCK(self);
-    self->stats.dropped_overflow++;
-    GST_OBJECT_UNLOCK(self);
+    gst_spconv_count(GST_OBJECT(self), &self->stats.dropped_overflow);
     GST_ELEMENT_WARNING(self, RESOURCE, NO_SPACE_LEFT, ("A frame is dropped: %s", error->message),
                         (NULL));
     return GST_BASE_TRANSFORM_FLOW_DROPPED;
@@ -305,6 +315,7 @@ static void gst_lidar_voxelize_init(GstLidarVoxelize *self)
     self->settings.max_points_per_voxel = -1;
     self->settings.grid_extra_z = -1;
     self->settings.max_voxels = DEFAULT_MAX_VOXELS;
+    gst_base_transform_set_qos_enabled(GST_BASE_TRANSFORM(self), TRUE);
 }
 
 static void install_text_properties(GObjectClass *klass)
@@ -406,6 +417,7 @@ static void gst_lidar_voxelize_class_init(GstLidarVoxelizeClass *klass)
     trans->start = start;
     trans->stop = stop;
     trans->query = query;
+    trans->submit_input_buffer = submit_input_buffer;
     trans->prepare_output_buffer = prepare_output_buffer;
     trans->transform = transform;
     trans->generate_output = generate_output;

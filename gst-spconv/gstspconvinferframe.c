@@ -44,13 +44,6 @@ static void count_frame(GstSpconvInfer *self, gint64 voxels, GstClockTime elapse
     }
 }
 
-static void count_drop(GstSpconvInfer *self, guint64 *counter)
-{
-    GST_OBJECT_LOCK(self);
-    ++*counter;
-    GST_OBJECT_UNLOCK(self);
-}
-
 /* ------------------------------------------------------------------ the run ------------------ */
 
 /* Runs one frame; a dense output goes to `memory`, a sparse one stays in the session. */
@@ -102,7 +95,7 @@ static GstFlowReturn fail(GstSpconvInfer *self, const struct spc_error *error)
         gst_spconv_post_error(GST_ELEMENT(self), error);
         return GST_FLOW_ERROR;
     }
-    count_drop(self, &self->stats.dropped_overflow);
+    gst_spconv_count(GST_OBJECT(self), &self->stats.dropped_overflow);
     GST_ELEMENT_WARNING(self, RESOURCE, NO_SPACE_LEFT, ("A frame is dropped: %s", error->message),
                         (NULL));
     return GST_BASE_TRANSFORM_FLOW_DROPPED;
@@ -117,7 +110,7 @@ static GstFlowReturn submit_input_buffer(GstBaseTransform *trans, gboolean is_di
     GstFlowReturn flow = GST_SPCONV_INFER_BASE->submit_input_buffer(trans, is_discont, in);
 
     if (flow == GST_BASE_TRANSFORM_FLOW_DROPPED) /* late: the base class says it in a QoS message */
-        count_drop(self, &self->stats.dropped_late);
+        gst_spconv_count(GST_OBJECT(self), &self->stats.dropped_late);
     return flow;
 }
 

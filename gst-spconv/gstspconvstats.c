@@ -31,6 +31,13 @@ gboolean gst_spconv_stats_add(struct gst_spconv_stats *stats, guint64 voxels, Gs
     return stats->frames % LATENCY_FRAMES == 1 && update_latency(stats);
 }
 
+void gst_spconv_count(GstObject *owner, guint64 *counter)
+{
+    GST_OBJECT_LOCK(owner);
+    ++*counter;
+    GST_OBJECT_UNLOCK(owner);
+}
+
 static int compare(const void *a, const void *b)
 {
     GstClockTime x = *(const GstClockTime *)a, y = *(const GstClockTime *)b;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Counts and times of frames, for the `stats` of an element and for its LATENCY answer.
- * Not thread-safe: the owner locks. */
+ * Not thread-safe: the owner locks, where nothing else is said. */
 #ifndef GST_SPCONV_STATS_H
 #define GST_SPCONV_STATS_H
 
@@ -26,6 +26,9 @@ struct gst_spconv_stats {
 
 /* Count a frame. TRUE where the latency moved: then a latency message is due. */
 gboolean gst_spconv_stats_add(struct gst_spconv_stats *stats, guint64 voxels, GstClockTime elapsed);
+
+/* One more in `counter`, under the lock of the element that owns it. */
+void gst_spconv_count(GstObject *owner, guint64 *counter);
 
 /* 99 % of the last frames took at most so long; 0 before the first. */
 GstClockTime gst_spconv_stats_p99(const struct gst_spconv_stats *stats);

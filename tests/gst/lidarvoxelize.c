@@ -435,6 +435,23 @@ TEST(latency)
     harness_free(h, bus);
 }
 
+TEST(qos)
+{
+    GstBus *bus;
+    GstHarness *h = harness_new(PLAIN, "", &bus);
+
+    gst_harness_set_src_caps_str(h, CLOUD);
+    gst_harness_push_upstream_event(
+        h, gst_event_new_qos(GST_QOS_TYPE_UNDERFLOW, 2.0, GST_SECOND, GST_SECOND));
+    CHECK_INT(gst_harness_push(h, three(GST_SECOND / 2)), GST_FLOW_OK);
+    CHECK_INT(gst_harness_buffers_in_queue(h), 0);
+    CHECK_INT(stat_of(h->element, "dropped-late"), 1);
+    CHECK_INT(stat_of(h->element, "frames"), 0);
+    CHECK_INT(gst_harness_push(h, three(4 * GST_SECOND)), GST_FLOW_OK);
+    CHECK_INT(gst_harness_buffers_in_queue(h), 1);
+    harness_free(h, bus);
+}
+
 TEST(state_cycles)
 {
     GstElement *element = make_element("lidarvoxelize model-file=%s", "tiny.onnx");
@@ -468,6 +485,7 @@ int main(int argc, char **argv)
     RUN(overflow);
     RUN(renegotiation);
     RUN(latency);
+    RUN(qos);
     RUN(state_cycles);
     return test_result();
 }
