@@ -23,8 +23,9 @@
  *   filesink location=street.png
  * ]| One frame as a picture.
  * |[
- * gst-launch-1.0 lidartestsrc num-buffers=100 ! bevrender color-by=intensity colormap=viridis
- * range=30 ! \ video/x-raw,width=1280,height=720 ! videoconvert ! autovideosink
+ * gst-launch-1.0 lidartestsrc num-buffers=100 ! \
+ *   bevrender color-by=intensity colormap=viridis range=30 ! \
+ *   video/x-raw,width=1280,height=720 ! videoconvert ! autovideosink
  * ]| A moving picture of chosen size.
  *
  * Since: 0.1
@@ -215,6 +216,8 @@ static GstFlowReturn gst_bev_render_transform(GstBaseTransform *base, GstBuffer 
     }
     store(&self->picture, &frame);
     gst_video_frame_unmap(&frame);
+    GST_BUFFER_FLAG_UNSET(out,
+                          GST_BUFFER_FLAG_GAP); /* the picture of an empty frame is a picture */
     return GST_FLOW_OK;
 }
 

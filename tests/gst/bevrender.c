@@ -162,6 +162,22 @@ TEST(packed_and_empty_clouds)
     harness_free(h, bus);
 }
 
+/* spconvinfer flags the BEV of an empty frame; its picture is drawn all the same, and is no gap. */
+TEST(picture_of_a_gap)
+{
+    GstBus *bus;
+    GstHarness *h = renderer(PLAIN "range=2", "application/x-lidar,framerate=10/1",
+                             "video/x-raw,format=RGBA,width=20,height=20", &bus);
+    GstBuffer *buffer = gst_buffer_new();
+
+    GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_GAP);
+    buffer = gst_harness_push_and_pull(h, buffer);
+    REQUIRE(buffer != NULL);
+    CHECK(!GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP));
+    gst_buffer_unref(buffer);
+    harness_free(h, bus);
+}
+
 /* [C=2][3][4] with one cell of channel 1 set, in float16 and float32 and in both orders of axes.
  * Shown with range-mm at 10 pixels a cell. */
 static void check_tensor(const gchar *axes, gboolean half, const gchar *reduce, gint expected)
@@ -350,6 +366,7 @@ int main(int argc, char **argv)
     RUN(formats);
     RUN(color_by);
     RUN(packed_and_empty_clouds);
+    RUN(picture_of_a_gap);
     RUN(tensors);
     RUN(unaligned_tensor);
     RUN(settings_while_running);
