@@ -43,7 +43,7 @@ struct gst_spconv_infer_settings {
     guint stats_interval; /* milliseconds, 0: never */
 };
 
-/* What the model takes and gives; under the object lock. From start on, until a property changes. */
+/* What the model takes and gives; under the object lock. From start until a property changes. */
 struct gst_spconv_infer_contract {
     gboolean loaded;
     struct gst_spconv_voxels_info input; /* feature_type NONE: either */
