@@ -54,6 +54,10 @@ static void on_signal(int number)
     raise(number);
 }
 
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t capacity);
+extern size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t capacity, unsigned seed)
+    __attribute__((weak));
+
 /* Present in sanitizer builds only. */
 extern void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
 
@@ -160,7 +164,7 @@ static size_t splice(uint8_t *data, size_t size, size_t capacity)
     return size;
 }
 
-static size_t mutate_once(uint8_t *data, size_t size, size_t capacity)
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t capacity)
 {
     size_t at = below(size), length;
 
@@ -187,6 +191,16 @@ static size_t mutate_once(uint8_t *data, size_t size, size_t capacity)
     }
 }
 
+/* By the target's own mutator, where it has one. */
+static size_t mutate(uint8_t *data, size_t size, size_t capacity)
+{
+    if (LLVMFuzzerCustomMutator)
+        return LLVMFuzzerCustomMutator(data, size, capacity, (unsigned)next_random());
+    for (size_t n = 1 + below(4); n; n--)
+        size = LLVMFuzzerMutate(data, size, capacity);
+    return size;
+}
+
 static void run_mutations(const struct input *input, int mutations)
 {
     size_t capacity = input->size + 1024;
@@ -198,8 +212,7 @@ static void run_mutations(const struct input *input, int mutations)
         state = 0x9e3779b97f4a7c15u ^ ((uint64_t)i + 1) * 0xbf58476d1ce4e5b9u;
         snprintf(running, sizeof(running), "\nin mutation %d of %.300s\n", i, input->name);
         memcpy(data, input->data, size);
-        for (size_t n = 1 + below(4); n; n--)
-            size = mutate_once(data, size, capacity);
+        size = mutate(data, size, capacity);
         run_target(data, size);
     }
     free(data);
