@@ -35,15 +35,17 @@ static inline vector add(vector x, vector y)
     return _mm256_add_ps(x, y);
 }
 
-/* The comparison is false for NaN, which stays. */
+/* max gives its second operand, x, where x is NaN or -0. A comparison and a mask would say the same,
+ * but clang 14 turns them into a maximum that loses the sign of -0. */
 static inline vector activate(vector x, const struct spc__finish *finish)
 {
-    vector negative = _mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_LT_OQ);
+    vector zero = _mm256_setzero_ps();
 
     if (finish->act == SPC__ACT_RELU)
-        return _mm256_andnot_ps(negative, x);
+        return _mm256_max_ps(zero, x);
     if (finish->act == SPC__ACT_LEAKY_RELU)
-        return _mm256_blendv_ps(x, _mm256_mul_ps(_mm256_set1_ps(finish->slope), x), negative);
+        return _mm256_blendv_ps(x, _mm256_mul_ps(_mm256_set1_ps(finish->slope), x),
+                                _mm256_cmp_ps(x, zero, _CMP_LT_OQ));
     return x;
 }
 
