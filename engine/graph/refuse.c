@@ -2,6 +2,7 @@
 #include "graph/refuse.h"
 
 #include "base/error.h"
+#include "graph/build.h"
 
 #include <inttypes.h>
 
@@ -42,8 +43,8 @@ enum spc_status spc__refuse_sites(const char *node, int64_t count, int64_t bound
                                   struct spc_error *err)
 {
     return spc__fail(err, SPC_ERR_CAPACITY,
-                     "node %s: %" PRId64 " output sites, but the plan's bound is %" PRId64
-                     ": raise output_bound in the model or the session's site_bound",
+                     "node " SPC__NAME ": %" PRId64 " output sites, but the plan's bound is "
+                     "%" PRId64 ": raise output_bound in the model or the session's site_bound",
                      node, count, bound);
 }
 

@@ -94,7 +94,7 @@ int run_frame(struct run *run, const struct spc_voxels *voxels, struct spc_outpu
 {
     struct spc_error err;
 
-    /* NULL data asks for the session's memory, each time anew. */
+    /* No capacity asks for the session's memory. */
     for (int i = 0; i < num_outputs; i++)
         outputs[i] = (struct spc_output){.data = NULL};
     if (spc_session_run(run->session, voxels, outputs, num_outputs, &err))

@@ -28,8 +28,9 @@
  * Rules that hold everywhere, unless a function says otherwise:
  *
  * - Status: a function that can fail returns enum spc_status; 0 (SPC_OK) is success. The last
- *   parameter `err` may be NULL; otherwise it receives the same status and one message that says
- *   what, where and what to do. Outputs are untouched on failure.
+ *   parameter `err` may be NULL; otherwise a failure puts the same status and one message there,
+ *   which says what, where and what to do. Success leaves it as it is. Outputs are untouched on
+ *   failure.
  * - The library never exits, aborts, prints, or keeps global state. What it has to say beside
  *   errors goes to the log callback of the object concerned.
  * - Ownership: option structs, strings and arrays that are passed in need to live only until the
