@@ -9,6 +9,7 @@
  */
 #include "cuda/common.cuh"
 #include "cuda/kernels.h"
+#include "cuda/launch.cuh"
 
 #define ROWS 64     /* output rows of a block */
 #define COLUMNS 64  /* output channels of a block */
@@ -30,7 +31,7 @@ static __device__ __forceinline__ void load_input(struct tiles &s, const struct 
 {
     int row = threadIdx.x / PART, c = threadIdx.x % PART * PART;
     int32_t from = s.from[row];
-    const T *in = (const T *)conv.in + (int64_t)from * conv.in_stride + first + c;
+    const T *in = (const T *)conv.in + (int64_t)from * conv.cin + first + c;
 
 #pragma unroll
     for (int i = 0; i < PART; i++)
@@ -128,9 +129,11 @@ template <typename T>
 static __global__ void __launch_bounds__(THREADS) conv_general(struct spc_cuda_conv conv)
 {
     __shared__ struct tiles s;
-    int64_t rows = rows_of(conv.count, conv.bound), columns = (conv.cout + COLUMNS - 1) / COLUMNS;
-    int64_t tiles = (rows + ROWS - 1) / ROWS * columns;
+    int64_t rows, tiles, columns = (conv.cout + COLUMNS - 1) / COLUMNS;
 
+    settle();
+    rows = rows_of(conv.count, conv.bound);
+    tiles = (rows + ROWS - 1) / ROWS * columns;
     for (int64_t tile = blockIdx.x; tile < tiles; tile += gridDim.x)
         one_tile<T>(s, conv, tile / columns * ROWS, (int)(tile % columns) * COLUMNS, rows);
 }
@@ -141,8 +144,6 @@ extern "C" cudaError_t spc_cuda_conv_general(const struct spc_cuda_conv *conv, c
     unsigned blocks = spc_cuda_blocks((conv->bound + ROWS - 1) / ROWS * columns, 1);
 
     if (conv->type == SPC_DTYPE_F16)
-        conv_general<__half><<<blocks, THREADS, 0, stream>>>(*conv);
-    else
-        conv_general<float><<<blocks, THREADS, 0, stream>>>(*conv);
-    return cudaGetLastError();
+        return spc_cuda_launch(conv_general<__half>, blocks, THREADS, 0, stream, *conv);
+    return spc_cuda_launch(conv_general<float>, blocks, THREADS, 0, stream, *conv);
 }

@@ -23,97 +23,6 @@ static void *take_zeroed(size_t count, size_t size, struct spc_error *err)
     return block;
 }
 
-static void use_level(struct spc__cuda *cuda, int level)
-{
-    const struct spc__graph *graph = &cuda->plan->graph;
-
-    while (!cuda->levels[level].used) {
-        cuda->levels[level].used = true;
-        if (graph->levels[level].rulebook < 0)
-            break;
-        level = graph->rulebooks[graph->levels[level].rulebook].in_level;
-    }
-}
-
-/* Marks the rulebooks that a convolution uses and the levels that a value is on. */
-static void mark_used(struct spc__cuda *cuda)
-{
-    const struct spc__graph *graph = &cuda->plan->graph;
-
-    use_level(cuda, 0);
-    for (int i = 0; i < graph->num_nodes; i++) {
-        const struct spc__node *node = &graph->nodes[i];
-
-        use_level(cuda, graph->values[node->in[0]].level);
-        use_level(cuda, graph->values[node->out].level);
-        if (node->op == SPC__OP_CONV)
-            cuda->rulebooks[node->rulebook].used = true;
-    }
-}
-
-static enum spc_status make_level(struct spc__cuda *cuda, int i, struct spc_error *err)
-{
-    const struct spc__level *level = &cuda->plan->graph.levels[i];
-    struct spc_cuda_sites *sites = &cuda->levels[i].sites;
-    struct spc__cuda_memory *memory = &cuda->memory;
-    const char *what = "the site index of a level";
-    size_t tiles, words;
-
-    for (int a = 0; a < 3; a++)
-        sites->grid[a] = level->grid[a];
-    sites->tiles_y = (level->grid[1] + SPC_CUDA_TILE_Y - 1) / SPC_CUDA_TILE_Y;
-    sites->tiles_x = (level->grid[2] + SPC_CUDA_TILE_X - 1) / SPC_CUDA_TILE_X;
-    sites->words = (level->grid[0] + 63) / 64;
-    sites->bound = level->bound;
-    tiles = (size_t)sites->tiles_y * (size_t)sites->tiles_x;
-    words = tiles * SPC_CUDA_TILE_COLUMNS * (size_t)sites->words;
-    sites->mask = spc__cuda_take(memory, words, sizeof(*sites->mask), what, err);
-    sites->base = spc__cuda_take(memory, words, sizeof(*sites->base), what, err);
-    sites->tile_start = spc__cuda_take(memory, tiles, sizeof(*sites->tile_start), what, err);
-    sites->coords =
-        spc__cuda_take(memory, (size_t)level->bound, 3 * sizeof(*sites->coords), what, err);
-    sites->count = spc__cuda_take(memory, 1, sizeof(*sites->count), what, err);
-    return sites->mask && sites->base && sites->tile_start && sites->coords && sites->count
-               ? SPC_OK
-               : SPC_ERR_MEMORY;
-}
-
-static enum spc_status make_rulebook(struct spc__cuda *cuda, int i, struct spc_error *err)
-{
-    const struct spc__graph *graph = &cuda->plan->graph;
-    const struct spc__rulebook *rulebook = &graph->rulebooks[i];
-    struct spc__cuda_rulebook *mine = &cuda->rulebooks[i];
-
-    mine->geometry.subm = rulebook->kind == SPC__SUBM;
-    mine->geometry.inverse = rulebook->kind == SPC__INVERSE;
-    for (int a = 0; a < 3; a++) {
-        mine->geometry.kernel[a] = rulebook->kernel[a];
-        mine->geometry.stride[a] = rulebook->stride[a];
-        mine->geometry.padding[a] = rulebook->padding[a];
-        mine->geometry.dilation[a] = rulebook->dilation[a];
-    }
-    if (!mine->used)
-        return SPC_OK;
-    mine->nbr_stride = graph->levels[rulebook->out_level].bound;
-    mine->nbr = spc__cuda_take(&cuda->memory,
-                               (size_t)spc__rulebook_offsets(rulebook) * (size_t)mine->nbr_stride,
-                               sizeof(*mine->nbr), "a neighbour table", err);
-    return mine->nbr ? SPC_OK : SPC_ERR_MEMORY;
-}
-
-static enum spc_status make_index(struct spc__cuda *cuda, struct spc_error *err)
-{
-    const struct spc__graph *graph = &cuda->plan->graph;
-    enum spc_status status = SPC_OK;
-
-    for (int i = 0; i < graph->num_levels && !status; i++)
-        if (cuda->levels[i].used)
-            status = make_level(cuda, i, err);
-    for (int i = 0; i < graph->num_rulebooks && !status; i++)
-        status = make_rulebook(cuda, i, err);
-    return status;
-}
-
 static enum spc_status make_weights(struct spc__cuda *cuda, struct spc__shared *shared,
                                     struct spc_error *err)
 {
@@ -125,9 +34,7 @@ static enum spc_status make_weights(struct spc__cuda *cuda, struct spc__shared *
 
         if (node->op != SPC__OP_CONV)
             continue;
-        status = spc__cuda_get_weights(shared, node,
-                                       spc__rulebook_offsets(&graph->rulebooks[node->rulebook]),
-                                       cuda->plan->precision, cuda->device, &cuda->weights[i], err);
+        status = spc__cuda_get_weights(shared, cuda, i, &cuda->weights[i], err);
         if (status)
             return status;
         cuda->shared_bytes += cuda->weights[i]->memory.device_bytes;
@@ -210,6 +117,21 @@ static enum spc_status make_buffers(struct spc__cuda *cuda, struct spc_error *er
         sizeof(*cuda->report) + (size_t)graph->num_levels * sizeof(*cuda->report->totals);
     cuda->report = spc__cuda_take(memory, cuda->report_bytes, 1, "the report", err);
     cuda->host_report = spc__cuda_take_pinned(memory, cuda->report_bytes, 1, "the report", err);
+    if (cuda->padded_stride) {
+        cuda->padded = spc__cuda_take(memory, rows * (size_t)cuda->padded_stride,
+                                      sizeof(uint16_t), "the padded input", err);
+        if (!cuda->padded)
+            return SPC_ERR_MEMORY;
+    }
+    if (cuda->profile) {
+        size_t rulebooks = (size_t)graph->num_rulebooks;
+
+        cuda->pairs = spc__cuda_take(memory, rulebooks, sizeof(uint64_t), "a profile", err);
+        cuda->host_pairs =
+            spc__cuda_take_pinned(memory, rulebooks, sizeof(uint64_t), "a profile", err);
+        if (!cuda->pairs || !cuda->host_pairs)
+            return SPC_ERR_MEMORY;
+    }
     cuda->num_voxels = spc__cuda_take_pinned(memory, 1, sizeof(int32_t), "the row count", err);
     return cuda->arena && cuda->features && cuda->indices && cuda->row_of_input &&
                    cuda->host_features && cuda->host_indices && cuda->report &&
@@ -218,9 +140,9 @@ static enum spc_status make_buffers(struct spc__cuda *cuda, struct spc_error *er
                : SPC_ERR_MEMORY;
 }
 
-static struct spc_step_profile *add_step(struct spc__cuda *cuda, enum spc__cuda_step_kind kind,
-                                         int index, const char *op, const char *what,
-                                         const char *name)
+struct spc_step_profile *spc__cuda_add_step(struct spc__cuda *cuda, enum spc__cuda_step_kind kind,
+                                            int index, const char *op, const char *what,
+                                            const char *name)
 {
     struct spc__cuda_step *step = &cuda->steps[cuda->num_steps++];
 
@@ -230,50 +152,23 @@ static struct spc_step_profile *add_step(struct spc__cuda *cuda, enum spc__cuda_
     return &step->profile;
 }
 
-static const char *rulebook_user(const struct spc__graph *graph, int rulebook)
-{
-    for (int i = 0; i < graph->num_nodes; i++)
-        if (graph->nodes[i].op == SPC__OP_CONV && graph->nodes[i].rulebook == rulebook)
-            return graph->nodes[i].name;
-    return "";
-}
-
-static void add_index_steps(struct spc__cuda *cuda)
-{
-    const struct spc__graph *graph = &cuda->plan->graph;
-
-    for (int i = 0; i < graph->num_levels; i++)
-        if (cuda->levels[i].used)
-            add_step(cuda, SPC__CUDA_STEP_SITES, i, "index", "sites of ",
-                     i ? rulebook_user(graph, graph->levels[i].rulebook) : graph->values[0].name);
-    add_step(cuda, SPC__CUDA_STEP_REPORT, 0, "index", "report of ", graph->values[0].name);
-    for (int i = 0; i < graph->num_rulebooks; i++)
-        if (cuda->rulebooks[i].used)
-            add_step(cuda, SPC__CUDA_STEP_TABLE, i, "index", "neighbours of ",
-                     rulebook_user(graph, i));
-    for (int i = 0; i < graph->num_levels; i++)
-        if (cuda->levels[i].indices)
-            add_step(cuda, SPC__CUDA_STEP_ROWS, i, "index", "rows of ",
-                     i ? rulebook_user(graph, graph->levels[i].rulebook) : graph->values[0].name);
-}
-
 static void add_steps(struct spc__cuda *cuda)
 {
     const struct spc__graph *graph = &cuda->plan->graph;
     struct spc_step_profile *profile;
 
-    add_index_steps(cuda);
-    add_step(cuda, SPC__CUDA_STEP_INPUT, 0, "input", "", graph->values[0].name);
+    spc__cuda_add_index_steps(cuda);
+    spc__cuda_add_step(cuda, SPC__CUDA_STEP_INPUT, 0, "input", "", graph->values[0].name);
     for (int i = 0; i < graph->num_nodes; i++) {
         const struct spc__node *node = &graph->nodes[i];
 
-        profile = add_step(cuda, SPC__CUDA_STEP_NODE, i, node->op_type, "", node->name);
+        profile = spc__cuda_add_step(cuda, SPC__CUDA_STEP_NODE, i, node->op_type, "", node->name);
         profile->in_channels = graph->values[node->in[0]].channels;
         profile->out_channels = graph->values[node->out].channels;
     }
     for (int i = 0; i < graph->num_outputs; i++)
         if (!cuda->outputs[i].direct)
-            add_step(cuda, SPC__CUDA_STEP_OUTPUT, i, "output", "",
+            spc__cuda_add_step(cuda, SPC__CUDA_STEP_OUTPUT, i, "output", "",
                      graph->values[graph->outputs[i]].name);
 }
 
@@ -281,11 +176,12 @@ static enum spc_status make_tables(struct spc__cuda *cuda, struct spc_error *err
 {
     const struct spc__graph *graph = &cuda->plan->graph;
     size_t outputs = (size_t)graph->num_outputs;
-    size_t steps = 2 * (size_t)graph->num_levels + (size_t)graph->num_rulebooks +
-                   (size_t)graph->num_nodes + outputs + 2;
+    size_t steps =
+        (size_t)(graph->num_levels + graph->num_rulebooks + graph->num_nodes) + outputs + 5;
 
     cuda->levels = take_zeroed((size_t)graph->num_levels, sizeof(*cuda->levels), err);
     cuda->rulebooks = take_zeroed((size_t)graph->num_rulebooks, sizeof(*cuda->rulebooks), err);
+    cuda->jobs = take_zeroed((size_t)graph->num_rulebooks, sizeof(*cuda->jobs), err);
     cuda->weights = take_zeroed((size_t)graph->num_nodes, sizeof(*cuda->weights), err);
     cuda->outputs = take_zeroed(outputs, sizeof(*cuda->outputs), err);
     cuda->steps = take_zeroed(steps, sizeof(*cuda->steps), err);
@@ -294,8 +190,8 @@ static enum spc_status make_tables(struct spc__cuda *cuda, struct spc_error *err
     for (int i = 0; i < SPC__CUDA_GRAPHS; i++)
         if (!(cuda->graphs[i].targets = take_zeroed(outputs, sizeof(*cuda->targets), err)))
             return SPC_ERR_MEMORY;
-    return cuda->levels && cuda->rulebooks && cuda->weights && cuda->outputs && cuda->steps &&
-                   cuda->values && cuda->targets
+    return cuda->levels && cuda->rulebooks && cuda->jobs && cuda->weights && cuda->outputs &&
+                   cuda->steps && cuda->values && cuda->targets
                ? SPC_OK
                : SPC_ERR_MEMORY;
 }
@@ -310,16 +206,23 @@ static enum spc_status make_stream(struct spc__cuda *cuda, struct spc_error *err
         code = cudaEventCreateWithFlags(&cuda->begin, flags);
     if (!code)
         code = cudaEventCreateWithFlags(&cuda->end, flags);
-    for (int i = 0; i < cuda->num_steps && !code && cuda->profile; i++)
-        code = cudaEventCreate(&cuda->steps[i].end);
     if (!code)
         code = cudaGetDeviceProperties(&prop, cuda->device);
     if (code)
-        return spc__cuda_fail(err, code, "making a stream and events");
+        return spc__cuda_fail(err, code, "making a stream");
     cuda->major = prop.major;
     cuda->minor = prop.minor;
     snprintf(cuda->device_name, sizeof(cuda->device_name), "%.100s", prop.name);
     return SPC_OK;
+}
+
+static enum spc_status make_step_events(struct spc__cuda *cuda, struct spc_error *err)
+{
+    cudaError_t code = cudaSuccess;
+
+    for (int i = 0; i < cuda->num_steps && !code && cuda->profile; i++)
+        code = cudaEventCreate(&cuda->steps[i].end);
+    return code ? spc__cuda_fail(err, code, "making the steps' events") : SPC_OK;
 }
 
 static enum spc_status make(struct spc__cuda *cuda, struct spc__shared *shared,
@@ -329,15 +232,14 @@ static enum spc_status make(struct spc__cuda *cuda, struct spc__shared *shared,
 
     if (status)
         return status;
-    mark_used(cuda);
-    if ((status = make_index(cuda, err)) || (status = make_weights(cuda, shared, err)) ||
-        (status = make_buffers(cuda, err)))
+    if ((status = make_stream(cuda, err)) || (status = spc__cuda_make_index(cuda, err)) ||
+        (status = make_weights(cuda, shared, err)) || (status = make_buffers(cuda, err)))
         return status;
     for (int i = 0; i < cuda->plan->graph.num_outputs; i++)
         if ((status = make_output(cuda, i, options->row_order, err)))
             return status;
     add_steps(cuda);
-    return make_stream(cuda, err);
+    return make_step_events(cuda, err);
 }
 
 enum spc_status spc__cuda_create(const struct spc__plan *plan, struct spc__shared *shared,
@@ -405,6 +307,7 @@ void spc__cuda_destroy(void *instance)
         free(cuda->graphs[i].targets);
     free(cuda->levels);
     free(cuda->rulebooks);
+    free(cuda->jobs);
     free(cuda->weights);
     free(cuda->outputs);
     free(cuda->steps);

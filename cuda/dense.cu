@@ -2,11 +2,13 @@
 /* Dense tensors: scatter, which writes every element once, and transpose. */
 #include "cuda/common.cuh"
 #include "cuda/kernels.h"
+#include "cuda/launch.cuh"
 #include "cuda/sites.cuh"
 
 #define THREADS 256
 #define CELLS 64    /* cells of a block */
 #define CHANNELS 32 /* channels that go through shared memory at a time */
+#define PACKED 64   /* the same where they are packed */
 
 /*
  * A block makes `CELLS` cells that follow one another in memory, for all channels: cells of one
@@ -52,6 +54,21 @@ static __device__ __forceinline__ int64_t element_at(const struct scatter_lines 
            blockIdx.y * s.other_stride;
 }
 
+/* The rows of the block's cells, -1 for none. */
+static __device__ __forceinline__ void find_rows(const struct scatter_lines &s, int32_t first,
+                                                 int32_t *rows)
+{
+    int32_t i = first + threadIdx.x, z, along;
+
+    if (threadIdx.x >= CELLS)
+        return;
+    split_cell(s, i, &z, &along);
+    rows[threadIdx.x] = i >= s.cells
+                            ? -1
+                            : spc_cuda_row(s.sites, z, s.along_y ? along : (int32_t)blockIdx.y,
+                                           s.along_y ? (int32_t)blockIdx.y : along);
+}
+
 template <typename T>
 static __global__ void __launch_bounds__(THREADS) scatter(struct scatter_lines s)
 {
@@ -59,15 +76,8 @@ static __global__ void __launch_bounds__(THREADS) scatter(struct scatter_lines s
     __shared__ T values[CHANNELS][CELLS + 1];
     int32_t first = blockIdx.x * CELLS;
 
-    if (threadIdx.x < CELLS) {
-        int32_t i = first + threadIdx.x, z, along;
-
-        split_cell(s, i, &z, &along);
-        rows[threadIdx.x] =
-            i >= s.cells ? -1
-                         : spc_cuda_row(s.sites, z, s.along_y ? along : (int32_t)blockIdx.y,
-                                        s.along_y ? (int32_t)blockIdx.y : along);
-    }
+    settle();
+    find_rows(s, first, rows);
     for (int32_t c0 = 0; c0 < s.channels; c0 += CHANNELS) {
         __syncthreads();
         for (int j = threadIdx.x; j < CELLS * CHANNELS; j += THREADS) {
@@ -85,6 +95,58 @@ static __global__ void __launch_bounds__(THREADS) scatter(struct scatter_lines s
             if (first + i < s.cells && c0 + c < s.channels)
                 ((T *)s.out)[element_at(s, first + i, c0 + c)] = values[c][i];
         }
+    }
+}
+
+/*
+ * The same where cells of a line follow one another in memory and a row's channels are a multiple
+ * of 16 bytes, as in [C][Z][Y][X]: 64 channels a block, one 16-byte load for several channels, and
+ * stores of `vector` cells at a time.
+ */
+template <typename T>
+static __global__ void __launch_bounds__(THREADS) scatter_packed(struct scatter_lines s)
+{
+    constexpr int UNIT = 16 / sizeof(T), UNITS = PACKED / UNIT, VECTOR = 8 / sizeof(T);
+    constexpr int LOADS = CELLS * UNITS / THREADS;
+    struct alignas(8) cells {
+        T cell[VECTOR];
+    };
+    union unit {
+        uint4 all;
+        T channel[UNIT];
+    } loaded[LOADS];
+    __shared__ int32_t rows[CELLS];
+    __shared__ alignas(8) T values[PACKED][CELLS + VECTOR];
+    int32_t chunks = (s.channels + PACKED - 1) / PACKED;
+    int32_t first = blockIdx.x / chunks * CELLS, c0 = blockIdx.x % chunks * PACKED;
+
+    settle();
+    find_rows(s, first, rows);
+    __syncthreads();
+#pragma unroll
+    for (int l = 0; l < LOADS; l++) {
+        int j = threadIdx.x + l * THREADS, i = j / UNITS, c = c0 + j % UNITS * UNIT;
+        const T *from = (const T *)s.in + (int64_t)rows[i] * s.channels + c;
+
+        loaded[l].all =
+            rows[i] >= 0 && c < s.channels ? *(const uint4 *)from : make_uint4(0, 0, 0, 0);
+    }
+#pragma unroll
+    for (int l = 0; l < LOADS; l++) {
+        int j = threadIdx.x + l * THREADS;
+
+#pragma unroll
+        for (int c = 0; c < UNIT; c++)
+            values[j % UNITS * UNIT + c][j / UNITS] = loaded[l].channel[c];
+    }
+    __syncthreads();
+#pragma unroll
+    for (int j = threadIdx.x; j < PACKED * CELLS / VECTOR; j += THREADS) {
+        int i = j % (CELLS / VECTOR) * VECTOR, c = j / (CELLS / VECTOR);
+
+        if (first + i < s.cells && c0 + c < s.channels)
+            *(struct cells *)&((T *)s.out)[element_at(s, first + i, c0 + c)] =
+                *(const struct cells *)&values[c][i];
     }
 }
 
@@ -119,20 +181,41 @@ static struct scatter_lines make_lines(const struct spc_cuda_scatter *scatter)
     return s;
 }
 
-extern "C" cudaError_t spc_cuda_scatter(const struct spc_cuda_scatter *scatter_,
-                                        cudaStream_t stream)
+/* Whether scatter_packed() can do it: whole 16-byte units of channels, whole aligned 8-byte units
+ * of cells. */
+static bool is_packed(const struct scatter_lines &s, int32_t element)
 {
-    struct scatter_lines s = make_lines(scatter_);
-    dim3 blocks((s.cells + CELLS - 1) / CELLS, s.sites.grid[s.along_y ? 2 : 1],
-                s.z_inside ? 1 : s.sites.grid[0]);
+    int64_t unit = 8 / element;
 
-    if (scatter_->element == 1)
-        scatter<uint8_t><<<blocks, THREADS, 0, stream>>>(s);
-    else if (scatter_->element == 2)
-        scatter<uint16_t><<<blocks, THREADS, 0, stream>>>(s);
-    else
-        scatter<uint32_t><<<blocks, THREADS, 0, stream>>>(s);
-    return cudaGetLastError();
+    return element > 1 && !s.nchw32 && !s.z_inside && !s.channels_first && s.line_stride == 1 &&
+           s.cells % unit == 0 && s.z_stride % unit == 0 && s.other_stride % unit == 0 &&
+           s.channel_stride % unit == 0 && (uintptr_t)s.out % 8 == 0 &&
+           s.channels * element % 16 == 0 && (uintptr_t)s.in % 16 == 0;
+}
+
+template <typename T>
+static cudaError_t launch_scatter(const struct scatter_lines &s, cudaStream_t stream)
+{
+    int32_t blocks = (s.cells + CELLS - 1) / CELLS, chunks = (s.channels + PACKED - 1) / PACKED;
+    dim3 grid(blocks, s.sites.grid[s.along_y ? 2 : 1], s.z_inside ? 1 : s.sites.grid[0]);
+
+    if constexpr (sizeof(T) > 1)
+        if (is_packed(s, sizeof(T))) {
+            grid.x *= chunks;
+            return spc_cuda_launch(scatter_packed<T>, grid, THREADS, 0, stream, s);
+        }
+    return spc_cuda_launch(scatter<T>, grid, THREADS, 0, stream, s);
+}
+
+extern "C" cudaError_t spc_cuda_scatter(const struct spc_cuda_scatter *scatter, cudaStream_t stream)
+{
+    struct scatter_lines s = make_lines(scatter);
+
+    if (scatter->element == 1)
+        return launch_scatter<uint8_t>(s, stream);
+    if (scatter->element == 2)
+        return launch_scatter<uint16_t>(s, stream);
+    return launch_scatter<uint32_t>(s, stream);
 }
 
 template <typename T>
@@ -141,6 +224,7 @@ static __global__ void __launch_bounds__(THREADS) transpose(struct spc_cuda_tran
 {
     int64_t step = (int64_t)gridDim.x * THREADS;
 
+    settle();
     for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < elements; i += step) {
         int64_t from = 0, rest = i;
 
@@ -163,10 +247,8 @@ extern "C" cudaError_t spc_cuda_transpose(const struct spc_cuda_transpose *t, cu
         elements *= t->dims[d];
     blocks = spc_cuda_blocks(elements, THREADS);
     if (t->element == 1)
-        transpose<uint8_t><<<blocks, THREADS, 0, stream>>>(*t, elements);
-    else if (t->element == 2)
-        transpose<uint16_t><<<blocks, THREADS, 0, stream>>>(*t, elements);
-    else
-        transpose<uint32_t><<<blocks, THREADS, 0, stream>>>(*t, elements);
-    return cudaGetLastError();
+        return spc_cuda_launch(transpose<uint8_t>, blocks, THREADS, 0, stream, *t, elements);
+    if (t->element == 2)
+        return spc_cuda_launch(transpose<uint16_t>, blocks, THREADS, 0, stream, *t, elements);
+    return spc_cuda_launch(transpose<uint32_t>, blocks, THREADS, 0, stream, *t, elements);
 }

@@ -53,6 +53,27 @@ static bool runs(const struct spc__cuda *cuda, const struct spc__cuda_step *step
     return step->kind != SPC__CUDA_STEP_OUTPUT || step->index < cuda->binding.num_outputs;
 }
 
+/* Behind the last step, so that no step's time holds it. */
+static cudaError_t count_pairs(struct spc__cuda *cuda, cudaStream_t stream)
+{
+    const struct spc__graph *graph = &cuda->plan->graph;
+    cudaError_t code = cudaSuccess;
+
+    for (int i = 0; i < graph->num_rulebooks && !code; i++) {
+        const struct spc__rulebook *rulebook = &graph->rulebooks[i];
+        const struct spc__cuda_rulebook *mine = &cuda->rulebooks[i];
+
+        if (mine->table_used || mine->blobs_used)
+            code = spc_cuda_count_pairs(spc__cuda_sites(cuda, rulebook->out_level),
+                                        spc__cuda_sites(cuda, rulebook->in_level),
+                                        &mine->geometry, &cuda->pairs[i], stream);
+    }
+    return code ? code
+                : cudaMemcpyAsync(cuda->host_pairs, cuda->pairs,
+                                  (size_t)graph->num_rulebooks * sizeof(*cuda->pairs),
+                                  cudaMemcpyDeviceToHost, stream);
+}
+
 static cudaError_t launch_steps(struct spc__cuda *cuda, cudaStream_t stream)
 {
     cudaError_t code = cuda->profile ? cudaEventRecord(cuda->begin, stream) : cudaSuccess;
@@ -65,7 +86,7 @@ static cudaError_t launch_steps(struct spc__cuda *cuda, cudaStream_t stream)
         if (!code && cuda->profile)
             code = cudaEventRecord(step->end, stream);
     }
-    return code;
+    return !code && cuda->profile ? count_pairs(cuda, stream) : code;
 }
 
 /* ---- recorded frames ---- */

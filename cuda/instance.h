@@ -13,21 +13,27 @@
 
 #include "backend.h"
 #include "base/mem.h"
+#include "cuda/blob.h"
+#include "cuda/conv.h"
 #include "cuda/device.h"
 #include "cuda/index.h"
 #include "cuda/kernels.h"
 
 /* Recorded frames that are kept, one for each set of pointers: enough for a small buffer pool. */
 #define SPC__CUDA_GRAPHS 4
+/* Channels of an input row are padded to a multiple of this for the fast convolution. */
+#define SPC__CUDA_PAD 16
 
 enum spc__cuda_step_kind {
-    SPC__CUDA_STEP_SITES,  /* index: level */
-    SPC__CUDA_STEP_TABLE,  /* index: rulebook */
+    SPC__CUDA_STEP_SITES,   /* of level 0 */
+    SPC__CUDA_STEP_STRIDED, /* sites of all other levels */
+    SPC__CUDA_STEP_BLOBS,   /* of all rulebooks that need them */
+    SPC__CUDA_STEP_TABLE,   /* index: rulebook */
     SPC__CUDA_STEP_REPORT,
     SPC__CUDA_STEP_INPUT,
-    SPC__CUDA_STEP_NODE,   /* index: node */
-    SPC__CUDA_STEP_OUTPUT, /* index: output that is not written where it is computed */
-    SPC__CUDA_STEP_ROWS,   /* index: level whose index rows an output needs */
+    SPC__CUDA_STEP_NODE,    /* index: node */
+    SPC__CUDA_STEP_OUTPUT,  /* index: output that is not written where it is computed */
+    SPC__CUDA_STEP_ROWS,    /* index: level whose index rows an output needs */
 };
 
 struct spc__cuda_step {
@@ -39,14 +45,16 @@ struct spc__cuda_step {
 
 struct spc__cuda_level {
     bool used;
-    struct spc_cuda_sites sites;
+    int slot;              /* its place in `sites` and in the report */
     int32_t *indices;      /* [bound][4] where a sparse output is on this level; else NULL */
     int32_t *host_indices; /* the same on the host */
 };
 
 struct spc__cuda_rulebook {
-    bool used;
     struct spc_cuda_geometry geometry;
+    bool blobs_fit;              /* the fast convolution takes its kernel */
+    bool blobs_used, table_used; /* by some convolution */
+    struct spc_cuda_blobs blobs;
     int32_t *nbr; /* [offsets][nbr_stride]: input row of each output row, -1: none */
     int64_t nbr_stride;
 };
@@ -55,7 +63,7 @@ struct spc__cuda_rulebook {
 struct spc__cuda_weights {
     int device;
     struct spc__cuda_memory memory;
-    void *weights; /* [offsets][cin][cout] in the precision's type */
+    void *weights; /* as the convolution reads them: see kernels.h and conv.h */
     float *bias;   /* [cout]; zeros where the node has none */
 };
 
@@ -94,11 +102,19 @@ struct spc__cuda {
     size_t shared_bytes;
     struct spc__cuda_level *levels;
     struct spc__cuda_rulebook *rulebooks;
+    struct spc_cuda_sites sites[SPC_CUDA_MAX_LEVELS]; /* of the levels that are used */
+    struct spc_cuda_maker makers[SPC_CUDA_MAX_LEVELS];
+    int num_slots;
+    struct spc_cuda_blob_job *jobs; /* [num_rulebooks] */
+    int num_jobs;
     const struct spc__cuda_weights **weights; /* [num_nodes], NULL but for convolutions */
     struct spc__cuda_output *outputs;
     struct spc__cuda_step *steps;
     int num_steps;
     char *arena;
+    bool plain_input;      /* the input is read as the plan has it, */
+    int32_t padded_stride; /* and by fast convolutions as rows of so many channels; 0: not */
+    void *padded;          /* [max_voxels][padded_stride] */
     void **values;           /* [num_values] memory of each value, of this frame */
     void **targets;          /* [num_outputs] of this frame */
     int32_t *row_of_input;   /* [max_voxels] */
@@ -110,6 +126,7 @@ struct spc__cuda {
     struct spc_cuda_report *report; /* the frame writes it on the device, */
     struct spc_cuda_report *host_report; /* and copies it here, to pinned memory */
     size_t report_bytes;
+    uint64_t *pairs, *host_pairs; /* with profile: [num_rulebooks], of this frame */
     struct spc__cuda_binding binding;   /* of this frame */
     struct spc__cuda_graph graphs[SPC__CUDA_GRAPHS];
     int next_graph;
@@ -118,10 +135,9 @@ struct spc__cuda {
     int frame_num_outputs;
 };
 
-/* weights.c: the weights of a convolution, from `shared` or copied to the device. */
-enum spc_status spc__cuda_get_weights(struct spc__shared *shared, const struct spc__node *node,
-                                      int offsets, enum spc_precision precision, int device,
-                                      const struct spc__cuda_weights **weights,
+/* weights.c: the weights of convolution `node`, from `shared` or packed and copied. */
+enum spc_status spc__cuda_get_weights(struct spc__shared *shared, const struct spc__cuda *cuda,
+                                      int node, const struct spc__cuda_weights **weights,
                                       struct spc_error *err);
 
 /* create.c */
@@ -131,6 +147,21 @@ enum spc_status spc__cuda_create(const struct spc__plan *plan, struct spc__share
 void spc__cuda_destroy(void *instance);
 /* Value whose memory `value` uses. */
 int spc__cuda_root(const struct spc__plan *plan, int value);
+
+struct spc_step_profile *spc__cuda_add_step(struct spc__cuda *cuda, enum spc__cuda_step_kind kind,
+                                            int index, const char *op, const char *what,
+                                            const char *name);
+
+/* create_index.c */
+enum spc_status spc__cuda_make_index(struct spc__cuda *cuda, struct spc_error *err);
+void spc__cuda_add_index_steps(struct spc__cuda *cuda);
+/* Whether a convolution takes the fast way, and the channels of a row of its input there. */
+bool spc__cuda_is_fast(const struct spc__cuda *cuda, const struct spc__node *node);
+int32_t spc__cuda_in_stride(const struct spc__cuda *cuda, const struct spc__node *node);
+static inline const struct spc_cuda_sites *spc__cuda_sites(const struct spc__cuda *cuda, int level)
+{
+    return &cuda->sites[cuda->levels[level].slot];
+}
 
 /* steps.c: launches one step. */
 cudaError_t spc__cuda_launch(struct spc__cuda *cuda, const struct spc__cuda_step *step,

@@ -52,13 +52,13 @@ cudaError_t spc_cuda_add(const struct spc_cuda_add *add, cudaStream_t stream);
 /* out[row] = act(bias + sum over k of in[nbr[k][row]] * weights[k] + residual[row]), summed in
  * float32 by ascending k and input channel. */
 struct spc_cuda_conv {
-    const void *in;          /* [][in_stride] */
+    const void *in;          /* [][cin] */
     const void *weights;     /* [offsets][cin][cout] of `type` */
     const float *bias;       /* [cout] */
     const void *residual;    /* [][cout] or NULL */
     void *out;               /* [][cout] */
     enum spc_dtype type;
-    int32_t offsets, cin, cout, in_stride;
+    int32_t offsets, cin, cout;
     const int32_t *nbr;      /* [offsets][nbr_stride]: input row, -1 for none */
     int64_t nbr_stride;
     const int32_t *count;    /* of output rows */
@@ -82,6 +82,10 @@ struct spc_cuda_scatter {
 
 cudaError_t spc_cuda_scatter(const struct spc_cuda_scatter *scatter, cudaStream_t stream);
 
+/* Copies `words` words, for example to host memory that the device can write: no copy command
+ * between kernels, which would cost more than the copy. */
+cudaError_t spc_cuda_copy_words(const void *from, void *to, int words, cudaStream_t stream);
+
 /* A dense tensor with its dims in another order; plain copy with rank 1. */
 struct spc_cuda_transpose {
     const void *in;
@@ -93,6 +97,11 @@ struct spc_cuda_transpose {
 };
 
 cudaError_t spc_cuda_transpose(const struct spc_cuda_transpose *transpose, cudaStream_t stream);
+
+/* The number of pairs of a rulebook, to `pairs` in device memory. */
+cudaError_t spc_cuda_count_pairs(const struct spc_cuda_sites *out, const struct spc_cuda_sites *in,
+                                 const struct spc_cuda_geometry *geometry, uint64_t *pairs,
+                                 cudaStream_t stream);
 
 #ifdef __cplusplus
 }

@@ -35,10 +35,29 @@ static __device__ __forceinline__ int32_t spc_cuda_row(const struct spc_cuda_sit
         return -1;
     word = spc_cuda_column(sites, y, x) * sites.words + (z >> 6);
     bits = sites.mask[word];
-    if (!(bits & bit))
-        return -1;
     row = sites.base[word] + __popcll(bits & (bit - 1));
-    return row < sites.bound ? (int32_t)row : -1;
+    return bits & bit && row < sites.bound ? (int32_t)row : -1;
+}
+
+/* z, y, x of a row; w is 0. */
+static __device__ __forceinline__ short4 spc_cuda_coords(const struct spc_cuda_sites &sites,
+                                                         int64_t row)
+{
+    return ((const short4 *)sites.coords)[row];
+}
+
+/* Input coordinate on one axis that offset k of the output coordinate meets; -1: none. */
+static __device__ __forceinline__ int32_t spc_cuda_meets(const struct spc_cuda_geometry &g,
+                                                         int axis, int32_t at, int32_t k)
+{
+    int32_t t;
+
+    if (g.subm)
+        return at + (k - g.kernel[axis] / 2) * g.dilation[axis];
+    if (!g.inverse)
+        return at * g.stride[axis] + k * g.dilation[axis] - g.padding[axis];
+    t = at + g.padding[axis] - k * g.dilation[axis];
+    return t < 0 || t % g.stride[axis] ? -1 : t / g.stride[axis];
 }
 
 #endif

@@ -12,11 +12,11 @@ struct extent {
 static struct extent extent_of(const struct spc__cuda *cuda, int value)
 {
     const struct spc__value *v = &cuda->plan->graph.values[value];
-    const struct spc__cuda_level *level = &cuda->levels[v->level];
+    const struct spc_cuda_sites *sites = spc__cuda_sites(cuda, v->level);
     struct extent extent = {NULL, 1, 1};
 
     if (v->kind == SPC__SPARSE)
-        return (struct extent){level->sites.count, level->sites.bound, v->channels};
+        return (struct extent){sites->count, sites->bound, v->channels};
     for (int i = 0; i < v->rank; i++)
         extent.bound *= v->dims[i];
     return extent;
@@ -27,24 +27,17 @@ static enum spc_dtype type_of(const struct spc__cuda *cuda, int value)
     return cuda->plan->values[value].dtype;
 }
 
-static cudaError_t launch_sites(struct spc__cuda *cuda, int level, cudaStream_t stream)
+static cudaError_t launch_sites(struct spc__cuda *cuda, cudaStream_t stream)
 {
-    const struct spc__graph *graph = &cuda->plan->graph;
-    const struct spc_cuda_sites *sites = &cuda->levels[level].sites;
-    int rulebook = graph->levels[level].rulebook;
     struct spc_cuda_input input = {
         .indices = cuda->binding.indices,
         .num_voxels =
             cuda->binding.device_count ? cuda->binding.device_count : cuda->num_voxels,
-        .order = graph->index_order,
+        .order = cuda->plan->graph.index_order,
         .row_of_input = cuda->row_of_input,
     };
 
-    if (rulebook < 0)
-        return spc_cuda_index_input(sites, &input, cuda->report, stream);
-    return spc_cuda_index_strided(sites, &cuda->levels[graph->rulebooks[rulebook].in_level].sites,
-                                  &cuda->rulebooks[rulebook].geometry, level, cuda->report,
-                                  stream);
+    return spc_cuda_index_input(cuda->sites, cuda->num_slots, &input, cuda->report, stream);
 }
 
 static cudaError_t launch_table(struct spc__cuda *cuda, int index, cudaStream_t stream)
@@ -52,23 +45,24 @@ static cudaError_t launch_table(struct spc__cuda *cuda, int index, cudaStream_t 
     const struct spc__rulebook *rulebook = &cuda->plan->graph.rulebooks[index];
     const struct spc__cuda_rulebook *mine = &cuda->rulebooks[index];
 
-    return spc_cuda_index_neighbours(&cuda->levels[rulebook->out_level].sites,
-                                     &cuda->levels[rulebook->in_level].sites, &mine->geometry,
+    return spc_cuda_index_neighbours(spc__cuda_sites(cuda, rulebook->out_level),
+                                     spc__cuda_sites(cuda, rulebook->in_level), &mine->geometry,
                                      mine->nbr, mine->nbr_stride, stream);
 }
 
 static cudaError_t launch_report(struct spc__cuda *cuda, cudaStream_t stream)
 {
-    return cudaMemcpyAsync(cuda->host_report, cuda->report, cuda->report_bytes,
-                           cudaMemcpyDeviceToHost, stream);
+    return spc_cuda_copy_words(cuda->report, cuda->host_report,
+                               (int)(cuda->report_bytes / sizeof(int32_t)), stream);
 }
 
 static cudaError_t launch_rows(struct spc__cuda *cuda, int level, cudaStream_t stream)
 {
-    return spc_cuda_index_rows(&cuda->levels[level].sites, cuda->plan->graph.index_order,
+    return spc_cuda_index_rows(spc__cuda_sites(cuda, level), cuda->plan->graph.index_order,
                                cuda->levels[level].indices, stream);
 }
 
+/* The input in site order, as the plan has it, and padded for the fast convolution. */
 static cudaError_t launch_input(struct spc__cuda *cuda, cudaStream_t stream)
 {
     struct extent extent = extent_of(cuda, 0);
@@ -83,11 +77,40 @@ static cudaError_t launch_input(struct spc__cuda *cuda, cudaStream_t stream)
         .count = &cuda->report->num_voxels, /* where a row came twice, there are fewer sites */
         .bound = extent.bound,
     };
+    cudaError_t code = cuda->plain_input ? spc_cuda_move(&move, stream) : cudaSuccess;
 
+    if (code || !cuda->padded_stride)
+        return code;
+    move.out = cuda->padded;
+    move.out_stride = cuda->padded_stride;
     return spc_cuda_move(&move, stream);
 }
 
-static cudaError_t launch_conv(struct spc__cuda *cuda, int index, cudaStream_t stream)
+static cudaError_t launch_fast(struct spc__cuda *cuda, int index, cudaStream_t stream)
+{
+    const struct spc__node *node = &cuda->plan->graph.nodes[index];
+    struct extent extent = extent_of(cuda, node->out);
+    struct spc_cuda_conv_fast conv = {
+        .in = node->in[0] ? cuda->values[node->in[0]] : cuda->padded,
+        .weights = cuda->weights[index]->weights,
+        .bias = cuda->weights[index]->bias,
+        .residual = node->residual >= 0 ? cuda->values[node->residual] : NULL,
+        .out = cuda->values[node->out],
+        .cin = node->cin,
+        .cout = node->cout,
+        .in_stride = spc__cuda_in_stride(cuda, node),
+        .blobs = cuda->rulebooks[node->rulebook].blobs,
+        .count = extent.count,
+        .bound = extent.bound,
+        .act = node->act,
+        .slope = node->act_slope,
+        .blobs_settled = true, /* the input's step is between */
+    };
+
+    return spc_cuda_conv_fast(&conv, SPC_CUDA_CONV_BEST, stream);
+}
+
+static cudaError_t launch_general(struct spc__cuda *cuda, int index, cudaStream_t stream)
 {
     const struct spc__graph *graph = &cuda->plan->graph;
     const struct spc__node *node = &graph->nodes[index];
@@ -103,7 +126,6 @@ static cudaError_t launch_conv(struct spc__cuda *cuda, int index, cudaStream_t s
         .offsets = spc__rulebook_offsets(&graph->rulebooks[node->rulebook]),
         .cin = node->cin,
         .cout = node->cout,
-        .in_stride = node->cin,
         .nbr = rulebook->nbr,
         .nbr_stride = rulebook->nbr_stride,
         .count = extent.count,
@@ -113,6 +135,13 @@ static cudaError_t launch_conv(struct spc__cuda *cuda, int index, cudaStream_t s
     };
 
     return spc_cuda_conv_general(&conv, stream);
+}
+
+static cudaError_t launch_conv(struct spc__cuda *cuda, int index, cudaStream_t stream)
+{
+    if (spc__cuda_is_fast(cuda, &cuda->plan->graph.nodes[index]))
+        return launch_fast(cuda, index, stream);
+    return launch_general(cuda, index, stream);
 }
 
 static cudaError_t launch_add(struct spc__cuda *cuda, const struct spc__node *node,
@@ -144,7 +173,7 @@ static cudaError_t launch_scatter(struct spc__cuda *cuda, const struct spc__node
         .out = cuda->values[node->out],
         .element = (int32_t)spc_dtype_size(type_of(cuda, node->out)),
         .channels = in->channels,
-        .sites = cuda->levels[in->level].sites,
+        .sites = *spc__cuda_sites(cuda, in->level),
         .nchw32 = graph->values[node->out].layout == SPC_LAYOUT_NCHW32,
     };
 
@@ -233,7 +262,12 @@ cudaError_t spc__cuda_launch(struct spc__cuda *cuda, const struct spc__cuda_step
 {
     switch (step->kind) {
     case SPC__CUDA_STEP_SITES:
-        return launch_sites(cuda, step->index, stream);
+        return launch_sites(cuda, stream);
+    case SPC__CUDA_STEP_STRIDED:
+        return spc_cuda_index_strided(cuda->sites, cuda->makers, cuda->num_slots, cuda->report,
+                                      stream);
+    case SPC__CUDA_STEP_BLOBS:
+        return spc_cuda_index_blobs(cuda->jobs, cuda->num_jobs, stream);
     case SPC__CUDA_STEP_TABLE:
         return launch_table(cuda, step->index, stream);
     case SPC__CUDA_STEP_REPORT:

@@ -76,6 +76,12 @@ static enum spc_status name_input_fault(struct spc__cuda *cuda, int64_t count,
     return name_duplicate(rows, count, graph->index_order, err);
 }
 
+/* Sites of a level, of this frame. */
+static int32_t total(const struct spc__cuda *cuda, int level)
+{
+    return cuda->host_report->totals[cuda->levels[level].slot];
+}
+
 static enum spc_status check_report(struct spc__cuda *cuda, struct spc_error *err)
 {
     const struct spc__graph *graph = &cuda->plan->graph;
@@ -93,8 +99,8 @@ static enum spc_status check_report(struct spc__cuda *cuda, struct spc_error *er
     if (report->input_fault)
         return name_input_fault(cuda, report->num_voxels, err);
     for (int i = 1; i < graph->num_levels; i++)
-        if (cuda->levels[i].used && report->totals[i] > graph->levels[i].bound)
-            return spc__refuse_sites(spc__level_name(graph, i), report->totals[i],
+        if (cuda->levels[i].used && total(cuda, i) > graph->levels[i].bound)
+            return spc__refuse_sites(spc__level_name(graph, i), total(cuda, i),
                                      graph->levels[i].bound, err);
     return SPC_OK;
 }
@@ -152,7 +158,7 @@ static cudaError_t give_outputs(struct spc__cuda *cuda)
         output->dtype = plan->output_types[i];
         output->rank = info->rank;
         memcpy(output->dims, info->dims, sizeof(output->dims));
-        output->num_sites = cuda->host_report->totals[level];
+        output->num_sites = total(cuda, level);
         if (info->kind == SPC_OUTPUT_SPARSE)
             output->dims[0] = output->num_sites;
         output->size = output_bytes(output);
@@ -163,10 +169,22 @@ static cudaError_t give_outputs(struct spc__cuda *cuda)
 
 /* ---- profile ---- */
 
+static void fill_pairs(struct spc__cuda *cuda, struct spc__cuda_step *step)
+{
+    const struct spc__node *node = &cuda->plan->graph.nodes[step->index];
+    struct spc_step_profile *profile = &step->profile;
+
+    if (step->kind == SPC__CUDA_STEP_TABLE)
+        profile->pairs = (int64_t)cuda->host_pairs[step->index];
+    if (step->kind != SPC__CUDA_STEP_NODE || node->op != SPC__OP_CONV)
+        return;
+    profile->pairs = (int64_t)cuda->host_pairs[node->rulebook];
+    profile->gflop = 2e-9 * (double)profile->pairs * node->cin * node->cout;
+}
+
 static void fill_profile(struct spc__cuda *cuda)
 {
     const struct spc__graph *graph = &cuda->plan->graph;
-    const int32_t *totals = cuda->host_report->totals;
     cudaEvent_t start = cuda->begin;
 
     for (int i = 0; i < cuda->num_steps; i++) {
@@ -184,12 +202,10 @@ static void fill_profile(struct spc__cuda *cuda)
         } else if (step->kind == SPC__CUDA_STEP_TABLE) {
             in = graph->rulebooks[step->index].in_level;
             out = graph->rulebooks[step->index].out_level;
-        } else if (step->kind == SPC__CUDA_STEP_SITES && step->index) {
-            in = graph->rulebooks[graph->levels[step->index].rulebook].in_level;
-            out = step->index;
         }
-        step->profile.sites_in = totals[in];
-        step->profile.sites_out = totals[out];
+        fill_pairs(cuda, step);
+        step->profile.sites_in = total(cuda, in);
+        step->profile.sites_out = total(cuda, out);
     }
 }
 

@@ -10,6 +10,7 @@
 
 struct request {
     const struct spc__node *node;
+    const struct spc_cuda_blobs *blobs; /* of the fast convolution; NULL: the general one */
     int offsets, device;
     bool half;
 };
@@ -72,6 +73,32 @@ static float *upload_bias(struct spc__cuda_memory *memory, const struct request 
     return to;
 }
 
+/* The weights as the fast convolution wants them. */
+static void *upload_packed(struct spc__cuda_memory *memory, const struct request *request,
+                           struct spc_error *err)
+{
+    const struct spc__node *node = request->node;
+    int32_t groups = request->blobs->groups, run = request->blobs->run;
+    size_t bytes = spc_cuda_conv_packed_size(node->cin, node->cout, groups, run);
+    uint16_t *packed = spc__alloc(bytes, 1);
+    void *to = NULL;
+    cudaError_t code;
+
+    if (!packed) {
+        spc__fail_memory(err, bytes, node->name);
+        return NULL;
+    }
+    spc_cuda_conv_pack(node->weights, node->cin, node->cout, groups, run, packed);
+    to = spc__cuda_take(memory, bytes, 1, node->name, err);
+    code = to ? cudaMemcpy(to, packed, bytes, cudaMemcpyHostToDevice) : cudaSuccess;
+    free(packed);
+    if (code) {
+        spc__cuda_fail(err, code, "copying weights");
+        return NULL;
+    }
+    return to;
+}
+
 static enum spc_status make(void *context, void **entry, struct spc_error *err)
 {
     const struct request *request = context;
@@ -82,8 +109,9 @@ static enum spc_status make(void *context, void **entry, struct spc_error *err)
     if (!weights)
         return spc__fail_memory(err, sizeof(*weights), node->name);
     weights->device = request->device;
-    weights->weights =
-        upload(&weights->memory, node->weights, count, request->half, node->name, err);
+    weights->weights = request->blobs ? upload_packed(&weights->memory, request, err)
+                                      : upload(&weights->memory, node->weights, count,
+                                               request->half, node->name, err);
     if (weights->weights)
         weights->bias = upload_bias(&weights->memory, request, err);
     if (!weights->bias) {
@@ -94,20 +122,28 @@ static enum spc_status make(void *context, void **entry, struct spc_error *err)
     return SPC_OK;
 }
 
-enum spc_status spc__cuda_get_weights(struct spc__shared *shared, const struct spc__node *node,
-                                      int offsets, enum spc_precision precision, int device,
-                                      const struct spc__cuda_weights **weights,
+enum spc_status spc__cuda_get_weights(struct spc__shared *shared, const struct spc__cuda *cuda,
+                                      int node, const struct spc__cuda_weights **weights,
                                       struct spc_error *err)
 {
-    struct request request = {node, offsets, device, precision == SPC_PRECISION_FP16};
+    const struct spc__graph *graph = &cuda->plan->graph;
+    const struct spc__node *n = &graph->nodes[node];
+    bool fast = spc__cuda_is_fast(cuda, n);
+    struct request request = {
+        .node = n,
+        .blobs = fast ? &cuda->rulebooks[n->rulebook].blobs : NULL,
+        .offsets = spc__rulebook_offsets(&graph->rulebooks[n->rulebook]),
+        .device = cuda->device,
+        .half = cuda->plan->precision == SPC_PRECISION_FP16,
+    };
     enum spc_status status;
     char key[128];
     void *entry;
 
     /* Weights are blocks of the model: their addresses tell convolutions apart, also between
      * differently fused plans. */
-    snprintf(key, sizeof(key), "cuda %d %s %p %p", device, request.half ? "f16" : "f32",
-             (const void *)node->weights, (const void *)node->bias);
+    snprintf(key, sizeof(key), "cuda %d %s%s %p %p", cuda->device, request.half ? "f16" : "f32",
+             fast ? " fast" : "", (const void *)n->weights, (const void *)n->bias);
     status = spc__shared_get(shared, key, make, release, &request, &entry, err);
     if (!status)
         *weights = entry;

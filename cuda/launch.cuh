@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Launches that overlap: a kernel may start while the one before it in the stream still runs, and
+ * waits for its results by itself ("programmatic dependent launch", sm_90 and newer).
+ *
+ * A kernel started by spc_cuda_launch() must call wait_for_previous() in every thread before it
+ * touches memory that an earlier kernel writes or reads, and before it returns: the order of all
+ * that follows rests on it. It calls let_next_start() as early as it likes.
+ */
+#ifndef SPC_CUDA_LAUNCH_CUH
+#define SPC_CUDA_LAUNCH_CUH
+
+#include <cuda_runtime.h>
+
+static __device__ __forceinline__ void wait_for_previous(void)
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+static __device__ __forceinline__ void let_next_start(void)
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
+/* The order for kernels whose followers read more than they write: the next one starts when all
+ * before this one has ended, so that it may read that without waiting itself. */
+static __device__ __forceinline__ void settle(void)
+{
+    wait_for_previous();
+    let_next_start();
+}
+
+template <typename... Parameters, typename... Arguments>
+static inline cudaError_t spc_cuda_launch(void (*kernel)(Parameters...), dim3 blocks, dim3 threads,
+                                          size_t shared, cudaStream_t stream,
+                                          const Arguments &...arguments)
+{
+    cudaLaunchAttribute overlap = {};
+    cudaLaunchConfig_t config = {};
+    cudaFuncAttributes code_of;
+    cudaError_t code = cudaFuncGetAttributes(&code_of, kernel);
+
+    if (code)
+        return code;
+    overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    overlap.val.programmaticStreamSerializationAllowed = 1;
+    config.gridDim = blocks;
+    config.blockDim = threads;
+    config.dynamicSmemBytes = shared;
+    config.stream = stream;
+    config.attrs = &overlap;
+    /* Code for older devices, also where a newer one runs it, has no wait in it. */
+    config.numAttrs = code_of.ptxVersion >= 90 ? 1 : 0;
+    return cudaLaunchKernelEx(&config, kernel, Parameters(arguments)...);
+}
+
+#endif
