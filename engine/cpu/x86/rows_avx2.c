@@ -35,8 +35,8 @@ static inline vector add(vector x, vector y)
     return _mm256_add_ps(x, y);
 }
 
-/* max gives its second operand, x, where x is NaN or -0. A comparison and a mask would say the same,
- * but clang 14 turns them into a maximum that loses the sign of -0. */
+/* max gives its second operand, x, where x is NaN or -0. A comparison and a mask would say the
+ * same, but clang 14 turns them into a maximum that loses the sign of -0. */
 static inline vector activate(vector x, const struct spc__finish *finish)
 {
     vector zero = _mm256_setzero_ps();
