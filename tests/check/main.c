@@ -11,7 +11,8 @@
 extern const struct check_case check_conv[], check_dense[], check_frame[], check_index[],
     check_rows[], check_voxel[];
 #if SPC_WITH_CUDA
-extern const struct check_case check_cuda_conv[];
+extern const struct check_case check_cuda_conv[], check_cuda_frame[], check_cuda_index[],
+    check_cuda_tables[];
 #endif
 
 static const struct check_suite suites[] = {
@@ -22,6 +23,9 @@ static const struct check_suite suites[] = {
     {"dense", check_dense},
     {"rows", check_rows},
 #if SPC_WITH_CUDA
+    {"cuda-index", check_cuda_index},
+    {"cuda-tables", check_cuda_tables},
+    {"cuda-frame", check_cuda_frame},
     {"cuda-conv", check_cuda_conv},
 #endif
     {NULL, NULL},
