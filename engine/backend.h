@@ -14,7 +14,7 @@
 
 struct spc__backend_options {
     int device;
-    int threads;
+    int threads; /* at least 1 */
     const char *isa;
     enum spc_row_order row_order;
     bool profile;

@@ -188,17 +188,6 @@ enum spc_status spc_model_load_memory(const void *data, size_t size,
     return load(data, size, &taken, model, err);
 }
 
-/* Puts the file's name before a message that tells what is wrong in it. */
-static void name_file(const char *path, struct spc_error *err)
-{
-    char message[sizeof(err->message)];
-
-    if (!err)
-        return;
-    memcpy(message, err->message, sizeof(message));
-    spc__fail(err, err->status, "%.140s: %s", path, message);
-}
-
 enum spc_status spc_model_load_file(const char *path, const struct spc_model_options *options,
                                     struct spc_model **model, struct spc_error *err)
 {
@@ -216,9 +205,7 @@ enum spc_status spc_model_load_file(const char *path, const struct spc_model_opt
         return status;
     status = load(data, size, &taken, model, err);
     free(data);
-    if (status)
-        name_file(path, err);
-    return status;
+    return status ? spc__fail_in_file(err, status, path) : SPC_OK;
 }
 
 void spc_model_free(struct spc_model **model)

@@ -25,6 +25,16 @@ enum spc_status spc__fail_memory(struct spc_error *err, size_t bytes, const char
     return spc__fail(err, SPC_ERR_MEMORY, "cannot allocate %zu bytes for %s", bytes, what);
 }
 
+enum spc_status spc__fail_in_file(struct spc_error *err, enum spc_status status, const char *path)
+{
+    struct spc_error inner;
+
+    if (!err)
+        return status;
+    inner = *err;
+    return spc__fail(err, status, "%.140s: %s", path, inner.message);
+}
+
 const char *spc_status_name(enum spc_status status)
 {
     switch (status) {

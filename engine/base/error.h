@@ -13,4 +13,7 @@ enum spc_status spc__fail(struct spc_error *err, enum spc_status status, const c
 /* The usual failure of an allocation. */
 enum spc_status spc__fail_memory(struct spc_error *err, size_t bytes, const char *what);
 
+/* Puts "PATH: " before the message of a failure that a parser reported. */
+enum spc_status spc__fail_in_file(struct spc_error *err, enum spc_status status, const char *path);
+
 #endif

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Making and unmaking an instance: everything a frame needs is allocated here. */
 #include "base/error.h"
+#include "cpu/columns.h"
 #include "cpu/instance.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+_Static_assert(SPC__MAX_WORDS * 64 >= SPC__MAX_GRID, "a column of any grid fits");
 
 int spc__cpu_root(const struct spc__plan *plan, int value)
 {
@@ -282,14 +285,13 @@ static enum spc_status make_tables(struct spc__cpu *cpu, struct spc_error *err)
 static enum spc_status make(struct spc__cpu *cpu, struct spc__shared *shared,
                             const struct spc__backend_options *options, struct spc_error *err)
 {
-    int threads = options->threads > 0 ? options->threads : spc__available_cpus();
     enum spc_status status = spc__kernels_select(options->isa, &cpu->kernels, err);
 
     if (status)
         return status;
     cpu->profile = options->profile;
     spc__cpu_processor(cpu->device, sizeof(cpu->device));
-    cpu->pool = spc__pool_create(threads, err);
+    cpu->pool = spc__pool_create(options->threads, err);
     if (!cpu->pool)
         return SPC_ERR_MEMORY;
     if ((status = make_tables(cpu, err)))

@@ -17,16 +17,6 @@ bool spc__has_suffix(const char *path, const char *suffix)
     return n > m && !strcmp(path + n - m, suffix);
 }
 
-enum spc_status spc__fail_in_file(struct spc_error *err, enum spc_status status, const char *path)
-{
-    struct spc_error inner;
-
-    if (!err)
-        return status;
-    inner = *err;
-    return spc__fail(err, status, "%.200s: %s", path, inner.message);
-}
-
 static enum spc_status fail_errno(struct spc_error *err, const char *path)
 {
     return spc__fail(err, SPC_ERR_IO, "%.200s: cannot be written: %s", path, strerror(errno));

@@ -41,7 +41,5 @@ bool spc__has_suffix(const char *path, const char *suffix);
 /* Writes both parts beside `path` and renames, so that the file is complete or absent. */
 enum spc_status spc__file_write(const char *path, const void *head, size_t head_size,
                                 const void *body, size_t body_size, struct spc_error *err);
-/* Puts "PATH: " before the message of a failure that a parser reported. */
-enum spc_status spc__fail_in_file(struct spc_error *err, enum spc_status status, const char *path);
 
 #endif

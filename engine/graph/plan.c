@@ -15,30 +15,14 @@
 
 #define HALF_OVERFLOW 65520.0f /* the least float that rounds to infinity */
 
-static enum spc_status check_options(const struct spc__plan_options *options,
-                                     struct spc_error *err)
+static enum spc_status check_precision(enum spc_precision precision, struct spc_error *err)
 {
-    if (options->precision == SPC_PRECISION_INT8)
+    if (precision == SPC_PRECISION_INT8)
         return spc__fail(err, SPC_ERR_UNSUPPORTED,
                          "precision int8 is not supported by this version; choose fp16 or fp32");
-    if (options->precision != SPC_PRECISION_FP32 && options->precision != SPC_PRECISION_FP16)
+    if (precision != SPC_PRECISION_FP32 && precision != SPC_PRECISION_FP16)
         return spc__fail(err, SPC_ERR_ARGUMENT, "precision %d is not known; choose fp16 or fp32",
-                         (int)options->precision);
-    if (options->output_type != SPC_DTYPE_NONE && options->output_type != SPC_DTYPE_F32 &&
-        options->output_type != SPC_DTYPE_F16)
-        return spc__fail(err, SPC_ERR_UNSUPPORTED,
-                         "outputs of type %s are not supported; choose float32 or float16",
-                         spc_dtype_name(options->output_type));
-    if (options->max_voxels < 1 || options->max_voxels > SPC__MAX_SITES)
-        return spc__fail(err, SPC_ERR_ARGUMENT, "max_voxels is %lld; 1 to %lld are possible",
-                         (long long)options->max_voxels, (long long)SPC__MAX_SITES);
-    if (options->site_bound < 0 || options->site_bound > SPC__MAX_SITES)
-        return spc__fail(err, SPC_ERR_ARGUMENT,
-                         "site_bound is %lld; 0 (each node's own) to %lld are possible",
-                         (long long)options->site_bound, (long long)SPC__MAX_SITES);
-    if (!options->alignment || options->alignment & (options->alignment - 1))
-        return spc__fail(err, SPC_ERR_ARGUMENT, "alignment is %zu, which is no power of two",
-                         options->alignment);
+                         (int)precision);
     return SPC_OK;
 }
 
@@ -259,7 +243,7 @@ static enum spc_status plan_values(struct spc__plan *plan, const struct spc__pla
 enum spc_status spc__plan_make(struct spc__plan *plan, const struct spc__graph *graph,
                                const struct spc__plan_options *options, struct spc_error *err)
 {
-    enum spc_status status = check_options(options, err);
+    enum spc_status status = check_precision(options->precision, err);
 
     memset(plan, 0, sizeof(*plan));
     if (!status && options->precision == SPC_PRECISION_FP16)

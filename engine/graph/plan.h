@@ -10,11 +10,12 @@
 
 #include "graph/graph.h"
 
+/* Checked by the caller, but for the precision. */
 struct spc__plan_options {
     enum spc_precision precision; /* never AUTO */
-    enum spc_dtype output_type;   /* NONE: the precision's own */
-    int64_t max_voxels;
-    int64_t site_bound; /* 0: the nodes' own */
+    enum spc_dtype output_type;   /* F32 or F16; NONE: the precision's own */
+    int64_t max_voxels;           /* 1 to SPC__MAX_SITES */
+    int64_t site_bound;           /* 0: the nodes' own; to SPC__MAX_SITES */
     bool expose_all;
     size_t alignment; /* of every value's offset; a power of two */
 };

@@ -20,6 +20,12 @@ void json_string(FILE *file, const char *text)
     fputc('"', file);
 }
 
+void json_field(FILE *file, const char *name, double value)
+{
+    fprintf(file, ", \"%s\": ", name);
+    json_number(file, value);
+}
+
 void json_number(FILE *file, double value)
 {
     if (isfinite(value))

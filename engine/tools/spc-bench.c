@@ -97,12 +97,6 @@ static void print_row(struct bench_state *b, const struct bench_row *r)
     fflush(stdout);
 }
 
-static void json_field(const char *name, double value)
-{
-    printf(", \"%s\": ", name);
-    json_number(stdout, value);
-}
-
 static void json_row(const struct bench_state *b, const struct bench_row *r)
 {
     printf("%s\n {\"backend\": ", b->rows ? "," : "[");
@@ -112,20 +106,20 @@ static void json_row(const struct bench_state *b, const struct bench_row *r)
     printf(", \"precision\": \"%s\", \"threads\": %d, \"voxels\": %" PRId64
            ", \"frames\": %" PRId64,
            spc_precision_name(r->session.precision), r->session.threads, r->voxels, b->o->repeat);
-    json_field("ms", r->time.median);
-    json_field("min_ms", r->time.min);
-    json_field("p99_ms", r->time.p99);
-    json_field("index_ms", r->index_ms);
-    json_field("gflop", r->gflop);
-    json_field("gflops", bench_rate(r));
+    json_field(stdout, "ms", r->time.median);
+    json_field(stdout, "min_ms", r->time.min);
+    json_field(stdout, "p99_ms", r->time.p99);
+    json_field(stdout, "index_ms", r->index_ms);
+    json_field(stdout, "gflop", r->gflop);
+    json_field(stdout, "gflops", bench_rate(r));
     if (b->blas) {
         printf(", \"blas_core\": ");
         json_string(stdout, blas_core(b->blas));
-        json_field("sgemm_gflops", r->sgemm.median);
-        json_field("percent_of_sgemm", bench_percent(r));
-        json_field("best_percent_of_sgemm", bench_best_percent(r));
+        json_field(stdout, "sgemm_gflops", r->sgemm.median);
+        json_field(stdout, "percent_of_sgemm", bench_percent(r));
+        json_field(stdout, "best_percent_of_sgemm", bench_best_percent(r));
     } else {
-        json_field("peak_mb", r->peak_mb);
+        json_field(stdout, "peak_mb", r->peak_mb);
     }
     printf("}");
 }

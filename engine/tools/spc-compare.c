@@ -235,12 +235,6 @@ static void print_text(const struct options *o, const struct comparison *c)
     printf("[relative L2]: %.6g\n", r->rel_l2);
 }
 
-static void json_field(const char *name, double value)
-{
-    printf(", \"%s\": ", name);
-    json_number(stdout, value);
-}
-
 static void json_side(const struct options *o, const struct comparison *c, int side)
 {
     const struct compare_side *s = side ? &c->result.b : &c->result.a;
@@ -251,10 +245,10 @@ static void json_side(const struct options *o, const struct comparison *c, int s
     json_string(stdout, o->path[side]);
     printf(", \"type\": \"%s\", \"shape\": [%s]", spc_dtype_name(c->arrays[side].dtype), shape);
     printf(", \"nan\": %" PRId64 ", \"inf\": %" PRId64, s->nans, s->infinities);
-    json_field("min", s->min);
-    json_field("max", s->max);
-    json_field("mean", s->mean);
-    json_field("std", s->std);
+    json_field(stdout, "min", s->min);
+    json_field(stdout, "max", s->max);
+    json_field(stdout, "mean", s->mean);
+    json_field(stdout, "std", s->std);
     printf("}");
 }
 
@@ -268,14 +262,14 @@ static void print_json(const struct options *o, const struct comparison *c, bool
     if (c->sparse)
         printf(", \"sites\": %" PRId64 ", \"only_a\": %" PRId64 ", \"only_b\": %" PRId64,
                c->match.rows, c->match.only_a, c->match.only_b);
-    json_field("max", r->max);
-    json_field("mean", r->mean);
-    json_field("sum", r->sum);
-    json_field("std", r->std);
+    json_field(stdout, "max", r->max);
+    json_field(stdout, "mean", r->mean);
+    json_field(stdout, "sum", r->sum);
+    json_field(stdout, "std", r->std);
     printf(", \"above\": [%" PRId64 ", %" PRId64 ", %" PRId64 "]", r->above[0], r->above[1],
            r->above[2]);
-    json_field("cosine", r->cosine);
-    json_field("rel_l2", r->rel_l2);
+    json_field(stdout, "cosine", r->cosine);
+    json_field(stdout, "rel_l2", r->rel_l2);
     json_side(o, c, 0);
     json_side(o, c, 1);
     printf("}\n");
