@@ -156,6 +156,7 @@ static void add_steps(struct spc__cuda *cuda)
 {
     const struct spc__graph *graph = &cuda->plan->graph;
     struct spc_step_profile *profile;
+    bool joined = false;
 
     spc__cuda_add_index_steps(cuda);
     spc__cuda_add_step(cuda, SPC__CUDA_STEP_INPUT, 0, "input", "", graph->values[0].name);
@@ -163,6 +164,8 @@ static void add_steps(struct spc__cuda *cuda)
         const struct spc__node *node = &graph->nodes[i];
 
         profile = spc__cuda_add_step(cuda, SPC__CUDA_STEP_NODE, i, node->op_type, "", node->name);
+        cuda->steps[cuda->num_steps - 1].joins = !joined && spc__cuda_needs_levels(cuda, node);
+        joined = joined || cuda->steps[cuda->num_steps - 1].joins;
         profile->in_channels = graph->values[node->in[0]].channels;
         profile->out_channels = graph->values[node->out].channels;
     }
@@ -177,7 +180,7 @@ static enum spc_status make_tables(struct spc__cuda *cuda, struct spc_error *err
     const struct spc__graph *graph = &cuda->plan->graph;
     size_t outputs = (size_t)graph->num_outputs;
     size_t steps =
-        (size_t)(graph->num_levels + graph->num_rulebooks + graph->num_nodes) + outputs + 5;
+        (size_t)(graph->num_levels + graph->num_rulebooks + graph->num_nodes) + outputs + 6;
 
     cuda->levels = take_zeroed((size_t)graph->num_levels, sizeof(*cuda->levels), err);
     cuda->rulebooks = take_zeroed((size_t)graph->num_rulebooks, sizeof(*cuda->rulebooks), err);
@@ -202,6 +205,12 @@ static enum spc_status make_stream(struct spc__cuda *cuda, struct spc_error *err
     struct cudaDeviceProp prop;
     cudaError_t code = cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking);
 
+    if (!code)
+        code = cudaStreamCreateWithFlags(&cuda->aside, cudaStreamNonBlocking);
+    if (!code)
+        code = cudaEventCreateWithFlags(&cuda->forked, cudaEventDisableTiming);
+    if (!code)
+        code = cudaEventCreateWithFlags(&cuda->joined, cudaEventDisableTiming);
     if (!code)
         code = cudaEventCreateWithFlags(&cuda->begin, flags);
     if (!code)
@@ -283,8 +292,14 @@ static void destroy_device_side(struct spc__cuda *cuda)
         cudaEventDestroy(cuda->begin);
     if (cuda->end)
         cudaEventDestroy(cuda->end);
+    if (cuda->forked)
+        cudaEventDestroy(cuda->forked);
+    if (cuda->joined)
+        cudaEventDestroy(cuda->joined);
     if (cuda->stream)
         cudaStreamDestroy(cuda->stream);
+    if (cuda->aside)
+        cudaStreamDestroy(cuda->aside);
     spc__cuda_free_all(&cuda->memory);
 }
 

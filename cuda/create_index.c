@@ -162,14 +162,32 @@ static enum spc_status make_rulebook(struct spc__cuda *cuda, int i, struct spc_e
                            (size_t)mine->blobs.stride, "the tiles of a rulebook", err);
         if (!mine->blobs.blobs)
             return SPC_ERR_MEMORY;
-        cuda->jobs[cuda->num_jobs++] = (struct spc_cuda_blob_job){
-            .out = *spc__cuda_sites(cuda, rulebook->out_level),
-            .in = *spc__cuda_sites(cuda, rulebook->in_level),
-            .geometry = mine->geometry,
-            .blobs = &mine->blobs,
-        };
     }
     return SPC_OK;
+}
+
+static bool within_input(const struct spc__rulebook *rulebook)
+{
+    return !rulebook->in_level && !rulebook->out_level;
+}
+
+/* The blobs to make of rulebooks within level 0, or of all others. */
+static void add_jobs(struct spc__cuda *cuda, bool first)
+{
+    const struct spc__graph *graph = &cuda->plan->graph;
+
+    for (int i = 0; i < graph->num_rulebooks; i++) {
+        const struct spc__rulebook *rulebook = &graph->rulebooks[i];
+        struct spc__cuda_rulebook *mine = &cuda->rulebooks[i];
+
+        if (mine->blobs_used && within_input(rulebook) == first)
+            cuda->jobs[cuda->num_jobs++] = (struct spc_cuda_blob_job){
+                .out = *spc__cuda_sites(cuda, rulebook->out_level),
+                .in = *spc__cuda_sites(cuda, rulebook->in_level),
+                .geometry = mine->geometry,
+                .blobs = &mine->blobs,
+            };
+    }
 }
 
 /* The index assumes that a frame finds what the last one left. */
@@ -193,7 +211,12 @@ enum spc_status spc__cuda_make_index(struct spc__cuda *cuda, struct spc_error *e
     status = make_levels(cuda, err);
     for (int i = 0; i < graph->num_rulebooks && !status; i++)
         status = make_rulebook(cuda, i, err);
-    return status ? status : reset(cuda, err);
+    if (status)
+        return status;
+    add_jobs(cuda, true);
+    cuda->num_first_jobs = cuda->num_jobs;
+    add_jobs(cuda, false);
+    return reset(cuda, err);
 }
 
 /* ---- steps ---- */
@@ -206,24 +229,47 @@ static const char *rulebook_user(const struct spc__graph *graph, int rulebook)
     return "";
 }
 
+static void add_tables(struct spc__cuda *cuda, bool first)
+{
+    const struct spc__graph *graph = &cuda->plan->graph;
+
+    if (first ? cuda->num_first_jobs : cuda->num_jobs - cuda->num_first_jobs)
+        spc__cuda_add_step(cuda, SPC__CUDA_STEP_BLOBS, !first, "index", "tiles of ",
+                           first ? "the input's rulebooks" : "all other rulebooks");
+    for (int i = 0; i < graph->num_rulebooks; i++)
+        if (cuda->rulebooks[i].table_used && within_input(&graph->rulebooks[i]) == first)
+            spc__cuda_add_step(cuda, SPC__CUDA_STEP_TABLE, i, "index", "neighbours of ",
+                               rulebook_user(graph, i));
+}
+
 void spc__cuda_add_index_steps(struct spc__cuda *cuda)
 {
     const struct spc__graph *graph = &cuda->plan->graph;
     const char *input = graph->values[0].name;
+    int aside;
 
     spc__cuda_add_step(cuda, SPC__CUDA_STEP_SITES, 0, "index", "sites of ", input);
+    add_tables(cuda, true);
+    aside = cuda->num_steps;
     if (cuda->num_slots > 1)
         spc__cuda_add_step(cuda, SPC__CUDA_STEP_STRIDED, 0, "index", "sites of ",
                            "strided convolutions");
-    if (cuda->num_jobs)
-        spc__cuda_add_step(cuda, SPC__CUDA_STEP_BLOBS, 0, "index", "tiles of ", "all rulebooks");
-    for (int i = 0; i < graph->num_rulebooks; i++)
-        if (cuda->rulebooks[i].table_used)
-            spc__cuda_add_step(cuda, SPC__CUDA_STEP_TABLE, i, "index", "neighbours of ",
-                               rulebook_user(graph, i));
+    add_tables(cuda, false);
     for (int i = 0; i < graph->num_levels; i++)
         if (cuda->levels[i].indices)
             spc__cuda_add_step(cuda, SPC__CUDA_STEP_ROWS, i, "index", "rows of ",
                                i ? rulebook_user(graph, graph->levels[i].rulebook) : input);
     spc__cuda_add_step(cuda, SPC__CUDA_STEP_REPORT, 0, "index", "report of ", input);
+    for (int i = aside; i < cuda->num_steps; i++)
+        cuda->steps[i].aside = true;
+}
+
+bool spc__cuda_needs_levels(const struct spc__cuda *cuda, const struct spc__node *node)
+{
+    const struct spc__value *values = cuda->plan->graph.values;
+
+    return values[node->in[0]].level || values[node->out].level ||
+           (node->op == SPC__OP_ADD && values[node->in[1]].level) ||
+           (node->op == SPC__OP_CONV &&
+            !within_input(&cuda->plan->graph.rulebooks[node->rulebook]));
 }

@@ -74,19 +74,56 @@ static cudaError_t count_pairs(struct spc__cuda *cuda, cudaStream_t stream)
                                   cudaMemcpyDeviceToHost, stream);
 }
 
-static cudaError_t launch_steps(struct spc__cuda *cuda, cudaStream_t stream)
+/* What is launched on `after` from now on comes after all that is on `before`. */
+static cudaError_t order(cudaStream_t before, cudaEvent_t event, cudaStream_t after)
 {
-    cudaError_t code = cuda->profile ? cudaEventRecord(cuda->begin, stream) : cudaSuccess;
+    cudaError_t code = cudaEventRecord(event, before);
+
+    if (!code)
+        code = cudaStreamWaitEvent(after, event, 0);
+    return code ? code : spc_cuda_wait(after);
+}
+
+/* With profile one step comes after the other, so that each has its own time. */
+static cudaError_t launch_in_order(struct spc__cuda *cuda, cudaStream_t stream)
+{
+    cudaError_t code = cudaEventRecord(cuda->begin, stream);
 
     for (int i = 0; i < cuda->num_steps && !code; i++) {
         struct spc__cuda_step *step = &cuda->steps[i];
 
         if (runs(cuda, step))
             code = spc__cuda_launch(cuda, step, stream);
-        if (!code && cuda->profile)
+        if (!code)
             code = cudaEventRecord(step->end, stream);
     }
-    return !code && cuda->profile ? count_pairs(cuda, stream) : code;
+    return code ? code : count_pairs(cuda, stream);
+}
+
+static cudaError_t launch_steps(struct spc__cuda *cuda, cudaStream_t stream)
+{
+    cudaError_t code = cudaSuccess;
+    bool forked = false;
+
+    for (int i = 0; i < cuda->num_steps && !code; i++) {
+        struct spc__cuda_step *step = &cuda->steps[i];
+
+        if (!runs(cuda, step))
+            continue;
+        if (step->aside && !forked)
+            code = order(stream, cuda->forked, cuda->aside);
+        else if (step->joins && forked)
+            code = order(cuda->aside, cuda->joined, stream);
+        forked = (forked || step->aside) && !step->joins;
+        if (!code)
+            code = spc__cuda_launch(cuda, step, step->aside ? cuda->aside : stream);
+    }
+    return code || !forked ? code : order(cuda->aside, cuda->joined, stream);
+}
+
+static cudaError_t launch_frame(struct spc__cuda *cuda, cudaStream_t stream)
+{
+    return cuda->profile ? launch_in_order(cuda, stream) : launch_steps(cuda, stream);
 }
 
 /* ---- recorded frames ---- */
@@ -110,7 +147,7 @@ static cudaError_t record(struct spc__cuda *cuda, cudaGraph_t *recorded)
 
     if (code)
         return code;
-    launched = launch_steps(cuda, cuda->stream);
+    launched = launch_frame(cuda, cuda->stream);
     code = cudaStreamEndCapture(cuda->stream, recorded);
     return launched ? launched : code;
 }
@@ -163,7 +200,7 @@ static cudaError_t start(struct spc__cuda *cuda, const struct spc_voxels *voxels
         if (!code)
             code = cudaGraphLaunch(exec, stream);
     } else if (!code) {
-        code = launch_steps(cuda, stream);
+        code = launch_frame(cuda, stream);
     }
     return code ? code : cudaEventRecord(cuda->end, stream);
 }

@@ -27,7 +27,7 @@
 enum spc__cuda_step_kind {
     SPC__CUDA_STEP_SITES,   /* of level 0 */
     SPC__CUDA_STEP_STRIDED, /* sites of all other levels */
-    SPC__CUDA_STEP_BLOBS,   /* of all rulebooks that need them */
+    SPC__CUDA_STEP_BLOBS,   /* index 0: of rulebooks within level 0, 1: of all others */
     SPC__CUDA_STEP_TABLE,   /* index: rulebook */
     SPC__CUDA_STEP_REPORT,
     SPC__CUDA_STEP_INPUT,
@@ -39,6 +39,8 @@ enum spc__cuda_step_kind {
 struct spc__cuda_step {
     enum spc__cuda_step_kind kind;
     int index;
+    bool aside;      /* runs beside the steps that follow, on a stream of its own, */
+    bool joins;      /* up to this one */
     cudaEvent_t end; /* with profile: recorded behind the step */
     struct spc_step_profile profile;
 };
@@ -97,7 +99,8 @@ struct spc__cuda {
     char device_name[128];
     bool profile, use_graph;
     cudaStream_t stream; /* of frames that come from host memory, and for recording */
-    cudaEvent_t begin, end;
+    cudaStream_t aside;  /* of steps that run beside others */
+    cudaEvent_t begin, end, forked, joined;
     struct spc__cuda_memory memory;
     size_t shared_bytes;
     struct spc__cuda_level *levels;
@@ -105,8 +108,8 @@ struct spc__cuda {
     struct spc_cuda_sites sites[SPC_CUDA_MAX_LEVELS]; /* of the levels that are used */
     struct spc_cuda_maker makers[SPC_CUDA_MAX_LEVELS];
     int num_slots;
-    struct spc_cuda_blob_job *jobs; /* [num_rulebooks] */
-    int num_jobs;
+    struct spc_cuda_blob_job *jobs; /* [num_rulebooks], those within level 0 first */
+    int num_jobs, num_first_jobs;
     const struct spc__cuda_weights **weights; /* [num_nodes], NULL but for convolutions */
     struct spc__cuda_output *outputs;
     struct spc__cuda_step *steps;
@@ -155,6 +158,8 @@ struct spc_step_profile *spc__cuda_add_step(struct spc__cuda *cuda, enum spc__cu
 /* create_index.c */
 enum spc_status spc__cuda_make_index(struct spc__cuda *cuda, struct spc_error *err);
 void spc__cuda_add_index_steps(struct spc__cuda *cuda);
+/* Whether a node needs more of the index than level 0. */
+bool spc__cuda_needs_levels(const struct spc__cuda *cuda, const struct spc__node *node);
 /* Whether a convolution takes the fast way, and the channels of a row of its input there. */
 bool spc__cuda_is_fast(const struct spc__cuda *cuda, const struct spc__node *node);
 int32_t spc__cuda_in_stride(const struct spc__cuda *cuda, const struct spc__node *node);

@@ -267,7 +267,10 @@ cudaError_t spc__cuda_launch(struct spc__cuda *cuda, const struct spc__cuda_step
         return spc_cuda_index_strided(cuda->sites, cuda->makers, cuda->num_slots, cuda->report,
                                       stream);
     case SPC__CUDA_STEP_BLOBS:
-        return spc_cuda_index_blobs(cuda->jobs, cuda->num_jobs, stream);
+        if (!step->index)
+            return spc_cuda_index_blobs(cuda->jobs, cuda->num_first_jobs, stream);
+        return spc_cuda_index_blobs(cuda->jobs + cuda->num_first_jobs,
+                                    cuda->num_jobs - cuda->num_first_jobs, stream);
     case SPC__CUDA_STEP_TABLE:
         return launch_table(cuda, step->index, stream);
     case SPC__CUDA_STEP_REPORT:
