@@ -51,6 +51,7 @@ static enum spc_status make_own(struct spc__cuda *cuda, int i, size_t bytes, con
     struct spc__cuda_output *output = &cuda->outputs[i];
     bool dense = output->info.kind == SPC_OUTPUT_DENSE;
 
+    output->bytes = bytes;
     output->own = spc__cuda_take(&cuda->memory, bytes, 1, name, err);
     if (!output->own)
         return SPC_ERR_MEMORY;
@@ -251,6 +252,26 @@ static enum spc_status make(struct spc__cuda *cuda, struct spc__shared *shared,
     return make_step_events(cuda, err);
 }
 
+/* Empty frames, one of each feature type: kernels are loaded and frames from the host recorded
+ * before the first that counts, and what cannot run on this device shows here. */
+static enum spc_status warm_up(struct spc__cuda *cuda, struct spc_error *err)
+{
+    static const enum spc_dtype types[] = {SPC_DTYPE_F32, SPC_DTYPE_F16};
+    int num_outputs = cuda->plan->graph.num_outputs;
+    struct spc_output *outputs = take_zeroed((size_t)num_outputs, sizeof(*outputs), err);
+    enum spc_status status = outputs ? SPC_OK : SPC_ERR_MEMORY;
+
+    for (int i = 0; i < 2 && !status; i++) {
+        struct spc_voxels voxels = {.feature_type = types[i]};
+
+        status = spc__cuda_submit(cuda, &voxels, outputs, num_outputs, err);
+        if (!status)
+            status = spc__cuda_wait(cuda, err);
+    }
+    free(outputs);
+    return status;
+}
+
 enum spc_status spc__cuda_create(const struct spc__plan *plan, struct spc__shared *shared,
                                  const struct spc__backend_options *options, void **instance,
                                  struct spc_error *err)
@@ -272,6 +293,8 @@ enum spc_status spc__cuda_create(const struct spc__plan *plan, struct spc__share
         return status;
     }
     status = make(cuda, shared, options, err);
+    if (!status)
+        status = warm_up(cuda, err);
     spc__cuda_leave(cuda->device, previous);
     if (status)
         spc__cuda_destroy(cuda);

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum spc_status spc__cuda_fail(struct spc_error *err, cudaError_t code, const char *doing)
 {
@@ -40,6 +41,26 @@ static enum spc_status fail_to_find(struct spc_error *err, cudaError_t code)
                      cudaGetErrorString(code), cudaGetErrorName(code));
 }
 
+/* Whether this build has code for a capability of major * 10 + minor: for its major and no higher
+ * minor, for exactly it ("90a"), or PTX that the driver compiles ("90-ptx"). */
+static bool has_code(int capability)
+{
+    const char *arch = SPC_CUDA_ARCHS;
+
+    while (*arch) {
+        char *end;
+        int number = (int)strtol(arch, &end, 10);
+
+        if (*end == 'a' ? number == capability
+                        : number <= capability &&
+                              (*end == '-' || number / 10 == capability / 10))
+            return true;
+        arch = end + strcspn(end, " ");
+        arch += *arch == ' ';
+    }
+    return false;
+}
+
 enum spc_status spc__cuda_find(int device, int *found, struct spc_error *err)
 {
     int count = 0, major = 0, minor = 0;
@@ -62,6 +83,11 @@ enum spc_status spc__cuda_find(int device, int *found, struct spc_error *err)
                          "backend \"cuda\": device %d has compute capability %d.%d; %d.0 is the "
                          "least; choose another device, or use backend \"cpu\"",
                          *found, major, minor, SPC__CUDA_LEAST_MAJOR);
+    if (!has_code(major * 10 + minor))
+        return spc__fail(err, SPC_ERR_BACKEND,
+                         "backend \"cuda\": device %d has compute capability %d.%d, this build is "
+                         "for %s; build with -Dcuda-arch=%d%d, or use backend \"cpu\"",
+                         *found, major, minor, SPC_CUDA_ARCHS, major, minor);
     return SPC_OK;
 }
 

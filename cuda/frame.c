@@ -187,8 +187,41 @@ static cudaError_t find_graph(struct spc__cuda *cuda, cudaGraphExec_t *exec)
 
 /* ---- submit ---- */
 
+/* Host memory that the device reaches by itself: copies to other memory would wait. */
+static bool is_pinned(const void *memory)
+{
+    struct cudaPointerAttributes attributes;
+
+    if (cudaPointerGetAttributes(&attributes, memory)) {
+        cudaGetLastError();
+        return false;
+    }
+    return attributes.type == cudaMemoryTypeHost;
+}
+
+/* Dense outputs, whose size is known, go to the host right behind the frame; wait() copies the
+ * others. */
+static cudaError_t download(struct spc__cuda *cuda, const struct spc_output *outputs,
+                            int num_outputs, cudaStream_t stream)
+{
+    cudaError_t code = cudaSuccess;
+
+    for (int i = 0; i < num_outputs && !code; i++) {
+        struct spc__cuda_output *mine = &cuda->outputs[i];
+        void *to = outputs[i].capacity ? outputs[i].data : mine->own_host;
+
+        mine->downloaded = outputs[i].memory == SPC_MEMORY_HOST &&
+                           mine->info.kind == SPC_OUTPUT_DENSE &&
+                           (!outputs[i].capacity || is_pinned(to));
+        if (mine->downloaded)
+            code = cudaMemcpyAsync(to, cuda->targets[i], mine->bytes, cudaMemcpyDeviceToHost,
+                                   stream);
+    }
+    return code;
+}
+
 static cudaError_t start(struct spc__cuda *cuda, const struct spc_voxels *voxels,
-                         cudaStream_t stream)
+                         const struct spc_output *outputs, int num_outputs, cudaStream_t stream)
 {
     cudaGraphExec_t exec;
     cudaError_t code = cudaSuccess;
@@ -202,6 +235,8 @@ static cudaError_t start(struct spc__cuda *cuda, const struct spc_voxels *voxels
     } else if (!code) {
         code = launch_frame(cuda, stream);
     }
+    if (!code)
+        code = download(cuda, outputs, num_outputs, stream);
     return code ? code : cudaEventRecord(cuda->end, stream);
 }
 
@@ -228,7 +263,8 @@ enum spc_status spc__cuda_submit(void *instance, const struct spc_voxels *voxels
         .num_outputs = num_outputs,
     };
     bind(cuda, outputs, num_outputs);
-    code = start(cuda, voxels, host ? cuda->stream : (cudaStream_t)voxels->stream);
+    code = start(cuda, voxels, outputs, num_outputs,
+                 host ? cuda->stream : (cudaStream_t)voxels->stream);
     spc__cuda_leave(cuda->device, previous);
     return code ? spc__cuda_fail(err, code, "submitting a frame") : SPC_OK;
 }

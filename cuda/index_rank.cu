@@ -113,13 +113,13 @@ extern "C" cudaError_t spc_cuda_index_reset(const struct spc_cuda_sites *levels,
     for (int i = 0; i < num_levels && !code; i++) {
         const struct spc_cuda_sites *sites = &levels[i];
         size_t tiles = (size_t)tiles_of(sites);
+        size_t words = tiles * SPC_CUDA_TILE_COLUMNS * (size_t)sites->words;
 
         code = cudaMemsetAsync(sites->tile_count, 0, tiles * sizeof(int32_t), stream);
         if (!code)
-            code = cudaMemsetAsync(sites->mask, 0,
-                                   tiles * SPC_CUDA_TILE_COLUMNS * (size_t)sites->words *
-                                       sizeof(uint64_t),
-                                   stream);
+            code = cudaMemsetAsync(sites->mask, 0, words * sizeof(*sites->mask), stream);
+        if (!code) /* read beside the mask, and not used, where that is 0 */
+            code = cudaMemsetAsync(sites->base, 0, words * sizeof(*sites->base), stream);
         if (!code)
             code = cudaMemsetAsync(sites->count, 0, sizeof(*sites->count), stream);
     }

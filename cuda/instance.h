@@ -72,6 +72,8 @@ struct spc__cuda_weights {
 struct spc__cuda_output {
     bool direct;      /* computed where the caller gets it */
     bool input_order; /* rows are put back into the input's order */
+    bool downloaded;  /* the frame itself copies it to the host */
+    size_t bytes;     /* most there can be */
     void *own;        /* device memory, for a caller that brings none */
     void *own_host;   /* the same on the host */
     void *store;      /* the value's memory where it is not direct and the value is its own */

@@ -135,7 +135,7 @@ static cudaError_t give_output(struct spc__cuda *cuda, int i, struct spc_output 
     }
     if (!output->capacity)
         output->data = mine->own_host;
-    if (output->size)
+    if (output->size && !mine->downloaded)
         code = cudaMemcpyAsync(output->data, cuda->targets[i], output->size,
                                cudaMemcpyDeviceToHost, cuda->stream);
     if (sparse && rows && !code)

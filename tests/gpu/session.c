@@ -10,6 +10,7 @@
 #include "test.h"
 
 #include <cuda_runtime_api.h>
+#include <pthread.h>
 #include <spc/spc.h>
 
 #define MAX_ROWS 1500
@@ -343,6 +344,7 @@ TEST(device_memory)
     struct spc_session *session = open_session(&options);
     struct device_frame device[SETS];
     struct spc_output where[OUTPUTS] = {0};
+    void *memory[OUTPUTS];
     cudaStream_t stream;
     static struct frame frame;
 
@@ -352,7 +354,8 @@ TEST(device_memory)
         device_frame_alloc(&device[i]);
     for (int i = 0; i < OUTPUTS; i++) {
         where[i] = (struct spc_output){.memory = SPC_MEMORY_CUDA, .capacity = MAX_BYTES};
-        REQUIRE(cudaMalloc(&where[i].data, MAX_BYTES) == cudaSuccess);
+        REQUIRE(cudaMalloc(&memory[i], MAX_BYTES) == cudaSuccess);
+        where[i].data = memory[i];
     }
     for (int i = 0; i < 3 * SETS; i++) {
         struct spc_voxels voxels;
@@ -374,6 +377,8 @@ TEST(device_memory)
     }
     for (int i = 0; i < SETS; i++)
         device_frame_free(&device[i]);
+    for (int i = 0; i < OUTPUTS; i++)
+        cudaFree(memory[i]);
     cudaStreamDestroy(stream);
     spc_session_free(&session);
 }
@@ -445,6 +450,80 @@ TEST(two_sessions)
     spc_session_free(&session[1]);
 }
 
+/* Sessions made and run by several threads at once: recording in one disturbs no other. */
+static void *thread_frames(void *context)
+{
+    const struct frame *frame = context;
+    struct spc_session_options options = options_for("cuda");
+    struct spc_voxels voxels = host_voxels(frame);
+    struct spc_output outputs[OUTPUTS];
+    struct spc_session *session = NULL;
+    struct spc_error err;
+    enum spc_status status;
+
+    for (int round = 0; round < 3; round++) {
+        status = spc_session_create(model, &options, &session, &err);
+        for (int i = 0; i < 20 && !status; i++) {
+            memset(outputs, 0, sizeof(outputs));
+            status = spc_session_run(session, &voxels, outputs, 1 + i % OUTPUTS, &err);
+        }
+        spc_session_free(&session);
+        if (status)
+            return strdup(err.message);
+    }
+    return NULL;
+}
+
+TEST(threads)
+{
+    enum { THREADS = 4 };
+    static struct frame frame[THREADS];
+    pthread_t thread[THREADS];
+    char *message;
+
+    for (int i = 0; i < THREADS; i++) {
+        make_frame(&frame[i], some_rows / (i + 1));
+        REQUIRE(pthread_create(&thread[i], NULL, thread_frames, &frame[i]) == 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        REQUIRE(pthread_join(thread[i], (void **)&message) == 0);
+        if (message)
+            fprintf(stderr, "thread %d: %s\n", i, message);
+        CHECK(!message);
+        free(message);
+    }
+}
+
+/* Dense outputs straight into memory of the caller, pinned and not. */
+TEST(host_outputs)
+{
+    struct spc_session_options options = options_for("cuda");
+    struct spc_session *session = open_session(&options);
+    struct spc_output where[OUTPUTS] = {0};
+    static struct frame frame;
+    static unsigned char plain[MAX_BYTES];
+    struct spc_voxels voxels;
+    struct result expected, result;
+    void *pinned;
+
+    REQUIRE(session);
+    REQUIRE(cudaHostAlloc(&pinned, MAX_BYTES, 0) == cudaSuccess);
+    make_frame(&frame, some_rows);
+    voxels = host_voxels(&frame);
+    REQUIRE(!run(session, &voxels, NULL, &expected));
+    for (int i = 0; i < 2; i++) {
+        where[0] = (struct spc_output){.data = i ? pinned : plain, .capacity = MAX_BYTES};
+        memset(where[0].data, 0xff, MAX_BYTES);
+        REQUIRE(!run(session, &voxels, where, &result));
+        CHECK(result.out[0].data == where[0].data);
+        CHECK(same_result(&result, &expected));
+        drop(&result);
+    }
+    drop(&expected);
+    cudaFreeHost(pinned);
+    spc_session_free(&session);
+}
+
 TEST(missing_device)
 {
     struct spc_session_options options = options_for("cuda");
@@ -491,6 +570,8 @@ int main(int argc, char **argv)
     RUN(device_memory);
     RUN(counts_on_the_device);
     RUN(two_sessions);
+    RUN(threads);
+    RUN(host_outputs);
     RUN(missing_device);
     spc_model_free(&model);
     return test_result();
