@@ -39,6 +39,7 @@
 #include "gstspconvelements.h"
 #include "gstspconvframes.h"
 #include "gstspconvproperties.h"
+#include "gstspconvvoxels.h"
 
 GST_DEBUG_CATEGORY_STATIC(lidar_file_src_debug);
 #define GST_CAT_DEFAULT lidar_file_src_debug
@@ -261,8 +262,9 @@ static GstPadProbeReturn empty_to_gap(GstPad *pad, GstPadProbeInfo *info, gpoint
 
     if (!self->sequence.indices || gst_buffer_n_memory(buffer))
         return GST_PAD_PROBE_OK;
-    gst_pad_push_event(pad, gst_event_new_gap(GST_BUFFER_PTS(buffer), GST_BUFFER_DURATION(buffer)));
-    return GST_PAD_PROBE_DROP;
+    GST_PAD_PROBE_INFO_FLOW_RETURN(info) = gst_spconv_voxels_push_empty(pad, buffer);
+    gst_buffer_unref(buffer);
+    return GST_PAD_PROBE_HANDLED;
 }
 
 static gboolean gst_lidar_file_src_is_seekable(GstBaseSrc *base)

@@ -296,7 +296,7 @@ static GstFlowReturn generate_output(GstBaseTransform *trans, GstBuffer **out)
     self->empty = FALSE;
     flow = GST_LIDAR_VOXELIZE_BASE->generate_output(trans, out);
     if (flow == GST_FLOW_OK && *out && self->empty) {
-        gst_spconv_voxels_push_empty(trans->srcpad, *out);
+        flow = gst_spconv_voxels_push_empty(trans->srcpad, *out);
         gst_clear_buffer(out);
     }
     return flow;

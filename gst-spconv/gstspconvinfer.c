@@ -219,20 +219,30 @@ static void post_final_stats(GstSpconvInfer *self)
         gst_spconv_infer_post_stats(self);
 }
 
+/* Takes the event. Its sender learns of a failure, but not of which: that is said here. */
+static gboolean answer_empty_frame(GstSpconvInfer *self, GstEvent *event)
+{
+    GstClockTime pts, duration;
+    GstFlowReturn flow;
+
+    gst_event_parse_gap(event, &pts, &duration);
+    gst_event_unref(event);
+    flow = gst_spconv_infer_push_zeros(self, pts, duration);
+    if (flow == GST_FLOW_NOT_LINKED || flow < GST_FLOW_EOS)
+        GST_ELEMENT_FLOW_ERROR(self, flow);
+    return flow == GST_FLOW_OK;
+}
+
 static gboolean sink_event(GstBaseTransform *trans, GstEvent *event)
 {
     GstSpconvInfer *self = GST_SPCONV_INFER(trans);
-    GstClockTime pts, duration;
 
     if (GST_EVENT_TYPE(event) == GST_EVENT_CAPS)
         return gst_spconv_infer_take_caps(self, event);
     if (GST_EVENT_TYPE(event) == GST_EVENT_EOS)
         post_final_stats(self);
-    if (GST_EVENT_TYPE(event) == GST_EVENT_GAP && count_empty_frame(self, event)) {
-        gst_event_parse_gap(event, &pts, &duration);
-        gst_event_unref(event);
-        return gst_spconv_infer_push_zeros(self, pts, duration) == GST_FLOW_OK;
-    }
+    if (GST_EVENT_TYPE(event) == GST_EVENT_GAP && count_empty_frame(self, event))
+        return answer_empty_frame(self, event);
     return GST_SPCONV_INFER_BASE->sink_event(trans, event);
 }
 

@@ -69,11 +69,12 @@ static GstFlowReturn take_sites(GstSpconvInfer *self, GstBuffer *out)
     const struct spc_output *result = &self->outputs[self->output];
     const struct gst_spconv_voxels_info *info = &self->sites;
     struct gst_spconv_voxels view;
+    GstFlowReturn flow;
     GstBuffer *payload;
 
     if (!result->num_sites) {
-        gst_spconv_voxels_push_empty(GST_BASE_TRANSFORM_SRC_PAD(self), out);
-        return GST_BASE_TRANSFORM_FLOW_DROPPED;
+        flow = gst_spconv_voxels_push_empty(GST_BASE_TRANSFORM_SRC_PAD(self), out);
+        return flow == GST_FLOW_OK ? GST_BASE_TRANSFORM_FLOW_DROPPED : flow;
     }
     payload = gst_spconv_voxels_new(info->feature_type, info->num_features, result->num_sites);
     if (!payload)

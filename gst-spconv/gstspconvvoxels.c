@@ -241,9 +241,13 @@ void gst_spconv_voxels_unmap(struct gst_spconv_voxels *voxels)
     memset(voxels, 0, sizeof(*voxels));
 }
 
-void gst_spconv_voxels_push_empty(GstPad *pad, const GstBuffer *buffer)
+GstFlowReturn gst_spconv_voxels_push_empty(GstPad *pad, const GstBuffer *buffer)
 {
-    if (GST_BUFFER_PTS_IS_VALID(buffer))
+    if (!GST_BUFFER_PTS_IS_VALID(buffer) ||
         gst_pad_push_event(pad,
-                           gst_event_new_gap(GST_BUFFER_PTS(buffer), GST_BUFFER_DURATION(buffer)));
+                           gst_event_new_gap(GST_BUFFER_PTS(buffer), GST_BUFFER_DURATION(buffer))))
+        return GST_FLOW_OK;
+    return GST_PAD_IS_FLUSHING(pad)  ? GST_FLOW_FLUSHING
+           : !gst_pad_is_linked(pad) ? GST_FLOW_NOT_LINKED
+                                     : GST_FLOW_EOS;
 }

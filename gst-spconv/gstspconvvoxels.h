@@ -51,8 +51,9 @@ gboolean gst_spconv_voxels_map(struct gst_spconv_voxels *voxels, GstBuffer *buff
 void gst_spconv_voxels_unmap(struct gst_spconv_voxels *voxels);
 
 /* Push the empty frame that stands at the time of `buffer`: a GAP event. Without a timestamp there
- * is nothing to push. */
-void gst_spconv_voxels_push_empty(GstPad *pad, const GstBuffer *buffer);
+ * is nothing to push. Returns what a buffer would have returned, as far as an event can tell: one
+ * that is not taken ends the stream. */
+GstFlowReturn gst_spconv_voxels_push_empty(GstPad *pad, const GstBuffer *buffer);
 
 G_END_DECLS
 

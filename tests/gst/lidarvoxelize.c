@@ -310,6 +310,29 @@ TEST(empty_frames)
     harness_free(h, bus);
 }
 
+static gboolean take_no_gap(GstPad *pad, GstObject *parent, GstEvent *event)
+{
+    gboolean gap = GST_EVENT_TYPE(event) == GST_EVENT_GAP;
+
+    (void)pad;
+    (void)parent;
+    gst_event_unref(event);
+    return !gap;
+}
+
+/* Who wants no more says so to an empty frame, too. */
+TEST(empty_frames_end)
+{
+    GstBus *bus;
+    GstHarness *h = harness_new(PLAIN, "", &bus);
+
+    gst_harness_set_src_caps_str(h, CLOUD);
+    gst_buffer_unref(gst_harness_push_and_pull(h, three(0)));
+    gst_pad_set_event_function(h->sinkpad, take_no_gap);
+    CHECK_INT(gst_harness_push(h, cloud("", 0, GST_SECOND)), GST_FLOW_EOS);
+    harness_free(h, bus);
+}
+
 /* ------------------------------------------------------------------ refusals ----------------- */
 
 static void check_refused(const gchar *launch, const gchar *caps, const gchar *sink_caps,
@@ -478,6 +501,7 @@ int main(int argc, char **argv)
     RUN(wishes_against_the_model);
     RUN(with_infer);
     RUN(empty_frames);
+    RUN(empty_frames_end);
     RUN(refused);
     RUN(start_failures);
     RUN(bad_size);
