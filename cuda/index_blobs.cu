@@ -17,7 +17,13 @@
 #define PARTS 3 /* threads of a row: with fewer, each waits more than it works */
 #define THREADS (ROWS * PARTS)
 #define WARPS (THREADS / 32)
+/* As many as a multiprocessor has threads for: 2048 on the large GPUs, 1536 on others. */
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ == 800 || __CUDA_ARCH__ == 900 || \
+    __CUDA_ARCH__ == 1000 || __CUDA_ARCH__ == 1030
 #define BLOCKS_PER_SM 5
+#else
+#define BLOCKS_PER_SM 4
+#endif
 #define MAX_JOBS 12          /* of a launch: its parameters have 4 KB */
 #define MAX_BLOCKS (132 * BLOCKS_PER_SM) /* as many as a large GPU runs at once */
 #define UNIT 16 /* input rows whose bytes are read at once */
