@@ -44,12 +44,14 @@ static inline int32_t spc_cuda_halo_capacity(const struct conv_job *job, size_t 
     return rows < most ? rows : most;
 }
 
-/* Blocks of a launch of which `resident` fit onto the device at once. */
+/* Thread blocks for tiles, for each block of output channels, where `resident` of them fit onto the
+ * device at once. */
 static inline unsigned spc_cuda_conv_grid(const struct conv_job *job, int resident)
 {
-    int64_t work = spc_cuda_blob_tiles(job->conv.bound) * job->blocks;
+    int64_t tiles = spc_cuda_blob_tiles(job->conv.bound);
+    int64_t most = (resident + job->blocks - 1) / job->blocks;
 
-    return (unsigned)(work < 1 ? 1 : work < resident ? work : resident);
+    return (unsigned)(tiles < 1 ? 1 : tiles < most ? tiles : most);
 }
 
 #endif

@@ -37,6 +37,7 @@ static __device__ __forceinline__ void multiply(float (&sums)[4], const uint32_t
 struct places {
     uint32_t ring, halo;
     uint16_t *table;
+    uint8_t *blob;
     uint8_t *steps; /* the pass's active steps, then steps of zeros up to a whole batch */
 };
 
@@ -142,14 +143,14 @@ sum_pass(float (&acc)[part<WIDTH>::matrices][part<WIDTH>::tiles][4], const struc
     int thread = threadIdx.x, warp = thread / 32, lane = thread % 32;
     int batches = (count + form::batch_steps - 1) / form::batch_steps * form::slices;
     int first_row = warp / part<WIDTH>::halves * part<WIDTH>::matrices * MATRIX_ROWS;
+    struct pass pass = {first, count, first_channel, at.halo, at.table};
     int first_column = warp % part<WIDTH>::halves * part<WIDTH>::columns;
 
     __syncthreads(); /* nobody reads what the pass before left */
     list_steps<DEPTH, WIDTH>(job, tile, at, first, count);
     if (tile.direct)
-        copy_halo<DEPTH, WIDTH, THREADS>(job, tile, at.halo, first_channel, thread);
-    fill_table<DEPTH, WIDTH, THREADS>(job, tile, at.table, at.halo, first, count, first_channel,
-                                      thread);
+        copy_halo<DEPTH, WIDTH, THREADS>(job, tile, pass, thread);
+    fill_table<DEPTH, WIDTH, THREADS>(job, tile, pass, thread);
     copy_commit();
     __syncthreads();
     for (int batch = 0; batch < STAGES - 1; batch++)
@@ -163,61 +164,90 @@ sum_pass(float (&acc)[part<WIDTH>::matrices][part<WIDTH>::tiles][4], const struc
     }
 }
 
-template <int DEPTH, int WIDTH>
-static __device__ __forceinline__ void
-finish_piece(const float (&acc)[part<WIDTH>::matrices][part<WIDTH>::tiles][4],
-             const struct conv_job &job, int piece)
+/* First output channel of this warp. */
+template <int WIDTH> static __device__ __forceinline__ int first_channel()
 {
-    constexpr int tiles = part<WIDTH>::tiles, group = shape<DEPTH, WIDTH>::group;
-    int warp = threadIdx.x / 32, lane = threadIdx.x % 32, rows = conv_rows(job.conv);
-    int first_row = warp / part<WIDTH>::halves * part<WIDTH>::matrices * MATRIX_ROWS;
-    int channel = piece % job.blocks * WIDTH + warp % part<WIDTH>::halves * part<WIDTH>::columns;
+    return blockIdx.y * WIDTH +
+           threadIdx.x / 32 % part<WIDTH>::halves * part<WIDTH>::columns;
+}
 
-#pragma unroll
-    for (int m = 0; m < part<WIDTH>::matrices; m++) {
-        int row = piece / job.blocks * TILE_ROWS + first_row + m * MATRIX_ROWS + lane / 4;
+/* First row of this thread's sums of matrix m. */
+template <int WIDTH> static __device__ __forceinline__ int first_row(int index, int m)
+{
+    int warp = threadIdx.x / 32 / part<WIDTH>::halves;
 
-        if (row < rows)
-            finish_row<tiles, group, 0>(job.conv, acc[m], row, channel, lane);
-        if (row + 8 < rows)
-            finish_row<tiles, group, 1>(job.conv, acc[m], row + 8, channel, lane);
-    }
+    return index * TILE_ROWS + (warp * part<WIDTH>::matrices + m) * MATRIX_ROWS +
+           threadIdx.x % 32 / 4;
 }
 
 template <int DEPTH, int WIDTH>
-static __device__ __forceinline__ void one_piece(const struct conv_job &job,
-                                                 const struct places &at, int piece)
+static __device__ __forceinline__ void
+finish_tile(const float (&acc)[part<WIDTH>::matrices][part<WIDTH>::tiles][4],
+            const struct conv_job &job, int index, int rows)
 {
-    struct tile tile = open_tile<DEPTH, WIDTH>(job, piece / job.blocks);
+    constexpr int tiles = part<WIDTH>::tiles, group = shape<DEPTH, WIDTH>::group;
+
+#pragma unroll
+    for (int m = 0; m < part<WIDTH>::matrices; m++)
+        finish_sums<tiles, group>(job.conv, acc[m], first_row<WIDTH>(index, m), rows,
+                                  first_channel<WIDTH>(), threadIdx.x % 32);
+}
+
+/* The tile's blob, whole. */
+static __device__ __forceinline__ void fetch_blob(const struct conv_job &job,
+                                                  const struct places &at, int index)
+{
+    const uint8_t *from = blob_of(job, index);
+
+    __syncthreads(); /* nobody reads the blob before */
+    for (int i = threadIdx.x * 16; i < job.conv.blobs.stride; i += THREADS * 16)
+        copy16(shared_address(at.blob) + i, from + i, true);
+    copy_commit();
+    copy_wait<0>();
+    __syncthreads();
+}
+
+template <int DEPTH, int WIDTH>
+static __device__ __forceinline__ void one_tile(const struct conv_job &job,
+                                                const struct places &at, int index, int rows)
+{
+    struct tile tile = open_tile<DEPTH, WIDTH>(job, at.blob);
     int64_t bytes = (int64_t)(job.conv.blobs.groups * job.conv.blobs.run + 1) * DEPTH * WIDTH * 2;
     const uint8_t *weights =
-        (const uint8_t *)job.conv.weights + piece % job.blocks * job.chunks * bytes;
-    float acc[part<WIDTH>::matrices][part<WIDTH>::tiles][4] = {};
+        (const uint8_t *)job.conv.weights + blockIdx.y * job.chunks * bytes;
+    float acc[part<WIDTH>::matrices][part<WIDTH>::tiles][4];
 
+#pragma unroll
+    for (int m = 0; m < part<WIDTH>::matrices; m++)
+        begin_sums<part<WIDTH>::tiles, shape<DEPTH, WIDTH>::group>(
+            job.conv, acc[m], first_row<WIDTH>(index, m), rows, first_channel<WIDTH>(),
+            threadIdx.x % 32);
 #pragma unroll 1
     for (int chunk = 0; chunk < job.chunks; chunk++)
 #pragma unroll 1
         for (int first = 0; first < tile.steps; first += tile.pass_steps)
             sum_pass<DEPTH, WIDTH>(acc, job, tile, at, weights + chunk * bytes, first,
                                    min(tile.pass_steps, tile.steps - first), chunk * DEPTH);
-    finish_piece<DEPTH, WIDTH>(acc, job, piece);
+    finish_tile<DEPTH, WIDTH>(acc, job, index, rows);
 }
 
 template <int DEPTH, int WIDTH>
-static __global__ void __launch_bounds__(THREADS)
+static __global__ void __launch_bounds__(THREADS, WIDTH < 128 ? 2 : 1)
     conv_mma(const __grid_constant__ struct conv_job job)
 {
     extern __shared__ __align__(ALIGNMENT) uint8_t memory[];
     __shared__ uint8_t steps[SPC_CUDA_BLOB_MAX_STEPS + BATCH_K16];
     constexpr int ring = STAGES * shape<DEPTH, WIDTH>::stage;
-    struct places at = {shared_address(memory), shared_address(memory) + ring,
-                        (uint16_t *)(memory + ring + (job.capacity + ZERO_ROWS) * DEPTH * 2),
-                        steps};
-    int pieces = conv_pieces(job);
+    uint8_t *table = memory + ring + (job.capacity + ZERO_ROWS) * DEPTH * 2;
+    struct places at = {shared_address(memory), shared_address(memory) + ring, (uint16_t *)table,
+                        table + job.table_steps * TILE_ROWS * 2, steps};
+    int rows = conv_rows(job.conv), tiles = (int)spc_cuda_blob_tiles(rows);
 
     clear_zero_rows<DEPTH>(memory + ring, threadIdx.x);
-    for (int piece = blockIdx.x; piece < pieces; piece += gridDim.x)
-        one_piece<DEPTH, WIDTH>(job, at, piece);
+    for (int index = blockIdx.x; index < tiles; index += gridDim.x) {
+        fetch_blob(job, at, index);
+        one_tile<DEPTH, WIDTH>(job, at, index, rows);
+    }
 }
 
 template <int DEPTH, int WIDTH>
@@ -225,7 +255,8 @@ static cudaError_t launch(struct conv_job *job, int processors, size_t shared,
                           cudaStream_t stream)
 {
     size_t fixed = STAGES * shape<DEPTH, WIDTH>::stage +
-                   (size_t)job->table_steps * TILE_ROWS * sizeof(uint16_t);
+                   (size_t)job->table_steps * TILE_ROWS * sizeof(uint16_t) +
+                   (size_t)job->conv.blobs.stride;
     int resident = 0;
     cudaError_t code;
 
@@ -240,7 +271,8 @@ static cudaError_t launch(struct conv_job *job, int processors, size_t shared,
     if (code)
         return code;
     conv_mma<DEPTH, WIDTH>
-        <<<spc_cuda_conv_grid(job, processors * resident), THREADS, fixed, stream>>>(*job);
+        <<<dim3(spc_cuda_conv_grid(job, processors * resident), job->blocks), THREADS, fixed,
+           stream>>>(*job);
     return cudaGetLastError();
 }
 

@@ -79,12 +79,6 @@ static __device__ __forceinline__ int conv_rows(const struct spc_cuda_conv_fast 
     return min(*conv.count, (int)conv.bound);
 }
 
-/* Pieces of work: tiles by blocks of output channels. */
-static __device__ __forceinline__ int conv_pieces(const struct conv_job &job)
-{
-    return (int)spc_cuda_blob_tiles(conv_rows(job.conv)) * job.blocks;
-}
-
 /* Steps below `step` as bits. */
 static __device__ __forceinline__ uint32_t below(int step)
 {
@@ -93,7 +87,7 @@ static __device__ __forceinline__ uint32_t below(int step)
 
 /* One tile's way through shared memory. */
 struct tile {
-    const uint8_t *blob;
+    const uint8_t *blob; /* in shared memory */
     uint32_t active; /* steps */
     int steps;       /* how many are active */
     int halo;        /* rows; -1 in a wide blob */
@@ -102,14 +96,14 @@ struct tile {
 };
 
 template <int DEPTH, int WIDTH>
-static __device__ __forceinline__ struct tile open_tile(const struct conv_job &job, int index)
+static __device__ __forceinline__ struct tile open_tile(const struct conv_job &job,
+                                                        const uint8_t *blob)
 {
     constexpr int together = shape<DEPTH, WIDTH>::batch_steps;
+    uint2 header = *(const uint2 *)blob;
     struct tile tile;
-    uint2 header;
 
-    tile.blob = job.conv.blobs.blobs + (int64_t)index * job.conv.blobs.stride;
-    header = *(const uint2 *)tile.blob;
+    tile.blob = blob;
     tile.active = header.x;
     tile.steps = __popc(header.x);
     tile.halo = (int)header.y;
@@ -117,6 +111,12 @@ static __device__ __forceinline__ struct tile open_tile(const struct conv_job &j
     tile.pass_steps =
         tile.direct ? tile.steps : job.capacity / TILE_ROWS / together * together;
     return tile;
+}
+
+/* Where a tile's blob is in global memory. */
+static __device__ __forceinline__ const uint8_t *blob_of(const struct conv_job &job, int index)
+{
+    return job.conv.blobs.blobs + (int64_t)index * job.conv.blobs.stride;
 }
 
 /* The first row of an entry's members, and which of them there are. */
@@ -155,16 +155,13 @@ static __device__ __forceinline__ void copy_unit(const struct conv_job &job, uin
            in + (valid ? channel : 0), valid);
 }
 
-/* A zero row for those of eight lanes that have none: in a bank that the others leave free, so
- * that one ldmatrix does not read a bank twice. Called by all lanes of a warp. */
-static __device__ __forceinline__ int pick_slot(bool here, int slot)
+template <int DEPTH>
+static __device__ __forceinline__ void copy_row(const struct conv_job &job, uint32_t halo, int slot,
+                                                int64_t row, int first_channel)
 {
-    uint32_t used = here ? 1u << (slot & 7) : 0;
-
-    used |= __shfl_xor_sync(~0u, used, 1);
-    used |= __shfl_xor_sync(~0u, used, 2);
-    used |= __shfl_xor_sync(~0u, used, 4);
-    return here ? slot : __ffs(~used & 0xff | 0x100) - 1 & 7;
+#pragma unroll 1
+    for (int unit = 0; unit < DEPTH / 8; unit++)
+        copy_unit<DEPTH>(job, halo, slot, unit, row, first_channel);
 }
 
 /* The table entry: the place of a row in units of 16 bytes, its swizzle added. */
@@ -173,61 +170,130 @@ template <int DEPTH> static __device__ __forceinline__ uint16_t table_entry(int 
     return (uint16_t)(slot * (DEPTH / 8) + swizzle<DEPTH>(slot));
 }
 
-/* Fills the table of active steps first_step .. first_step + count of the tile, padded to whole
- * batches. Without `direct` also starts the copies of their rows. THREADS threads take part. */
-template <int DEPTH, int WIDTH, int THREADS>
-static __device__ __forceinline__ void fill_table(const struct conv_job &job,
-                                                  const struct tile &tile, uint16_t *table,
-                                                  uint32_t halo, int first_step, int count,
-                                                  int first_channel, int thread)
+/* What is filled: the active steps first .. first + count. */
+struct pass {
+    int first, count;
+    int first_channel;
+    uint32_t halo;
+    uint16_t *table;
+};
+
+/* The row of zeros for those of a lane's two rows that have no neighbour. Deep halos, where reading
+ * is what takes time: in a bank that the eight rows of four lanes leave free, which one ldmatrix
+ * reads. Called by all lanes of a warp. */
+template <int DEPTH>
+static __device__ __forceinline__ int zero_row(bool even_here, int even, bool odd_here, int odd)
 {
-    constexpr int together = shape<DEPTH, WIDTH>::batch_steps;
+    uint32_t used = (even_here ? 1u << (even & 7) : 0) | (odd_here ? 1u << (odd & 7) : 0);
+
+    if (DEPTH < 64)
+        return threadIdx.x % ZERO_ROWS;
+    used |= __shfl_xor_sync(~0u, used, 1);
+    used |= __shfl_xor_sync(~0u, used, 2);
+    return (__ffs((~used & 0xff) | 0x100) - 1) & 7;
+}
+
+/* Where two rows find member m of their group: their table entries. */
+template <int DEPTH>
+static __device__ __forceinline__ uint32_t place_member(struct entry &even, struct entry &odd,
+                                                        int m)
+{
+    bool even_here = even.present >> m & 1, odd_here = odd.present >> m & 1;
+    int even_slot = ZERO_ROWS + even.place, odd_slot = ZERO_ROWS + odd.place;
+    int zeros = zero_row<DEPTH>(even_here, even_slot, odd_here, odd_slot);
+
+    even.place += even_here;
+    odd.place += odd_here;
+    return table_entry<DEPTH>(even_here ? even_slot : zeros) |
+           table_entry<DEPTH>(odd_here ? odd_slot : zeros) << 16;
+}
+
+/* The table of a tile whose halo is there as a whole; all its steps are one pass. A warp takes 64
+ * rows of a group at a time, a lane two of them. */
+template <int DEPTH, int THREADS>
+static __device__ __forceinline__ void fill_direct(const struct conv_job &job,
+                                                   const struct tile &tile,
+                                                   const struct pass &pass, int thread)
+{
+    int warp = __shfl_sync(~0u, thread / 32, 0); /* the same register for all lanes */
     int run = job.conv.blobs.run;
-    const int32_t *rows = halo_rows(job, tile);
 
 #pragma unroll 1
-    for (int i = thread; i < job.conv.blobs.groups * TILE_ROWS; i += THREADS) {
-        int group = i / TILE_ROWS, row = i % TILE_ROWS;
-        struct entry entry = read_entry(tile, i);
+    for (int i = warp; i < job.conv.blobs.groups * 2; i += THREADS / 32) {
+        int step = i / 2 * run, at = __popc(tile.active & below(step));
+        int first = i % 2 * 64 + thread % 32 * 2;
+        uint32_t active = tile.active >> step;
+        struct entry even = read_entry(tile, i / 2 * TILE_ROWS + first);
+        struct entry odd = read_entry(tile, i / 2 * TILE_ROWS + first + 1);
 
-#pragma unroll 1
-        for (int m = 0; m < run; m++) {
-            int step = group * run + m;
-            int at = __popc(tile.active & below(step)) - first_step;
-            bool here = entry.present >> m & 1;
-            int place = entry.place + __popc(entry.present & below(m));
-            int slot = ZERO_ROWS + (tile.direct ? place : at * TILE_ROWS + row);
+#pragma unroll
+        for (int m = 0; m < SPC_CUDA_BLOB_MAX_RUN; m++) {
+            uint32_t entries = place_member<DEPTH>(even, odd, m);
 
-            if (!(tile.active >> step & 1) || at < 0 || at >= count)
-                continue;
-            if (!tile.direct && here) {
-                int64_t from = tile.halo < 0 ? place : rows[place];
-
-#pragma unroll 1
-                for (int unit = 0; unit < shape<DEPTH, WIDTH>::units; unit++)
-                    copy_unit<DEPTH>(job, halo, slot, unit, from, first_channel);
-            }
-            table[at * TILE_ROWS + row] = table_entry<DEPTH>(pick_slot(here, slot));
+            if (m < run && (active >> m & 1))
+                *(uint32_t *)(pass.table + at++ * TILE_ROWS + first) = entries;
         }
     }
-    for (int i = count * TILE_ROWS + thread;
-         i < (count + together - 1) / together * together * TILE_ROWS; i += THREADS)
-        table[i] = table_entry<DEPTH>(i % ZERO_ROWS);
+}
+
+/* The table of some steps of any other tile, and the copies of their rows, each for itself. */
+template <int DEPTH, int THREADS>
+static __device__ __forceinline__ void fill_pass(const struct conv_job &job,
+                                                 const struct tile &tile, const struct pass &pass,
+                                                 int thread)
+{
+    int run = job.conv.blobs.run, steps = job.conv.blobs.groups * run;
+
+#pragma unroll 1
+    for (int i = thread; i < steps * TILE_ROWS; i += THREADS) {
+        int step = i / TILE_ROWS, row = i % TILE_ROWS, m = step % run;
+        int at = __popc(tile.active & below(step)) - pass.first;
+        struct entry entry = read_entry(tile, step / run * TILE_ROWS + row);
+        bool here = entry.present >> m & 1;
+        int slot = ZERO_ROWS + at * TILE_ROWS + row;
+        int place = entry.place + __popc(entry.present & below(m));
+
+        if (!(tile.active >> step & 1) || at < 0 || at >= pass.count)
+            continue;
+        pass.table[at * TILE_ROWS + row] = table_entry<DEPTH>(here ? slot : row % ZERO_ROWS);
+        if (here)
+            copy_row<DEPTH>(job, pass.halo, slot,
+                            tile.halo < 0 ? place : halo_rows(job, tile)[place],
+                            pass.first_channel);
+    }
+}
+
+/* Fills the table, padded to whole batches. Where the tile is not `direct` also starts the copies
+ * of its rows. THREADS threads take part. */
+template <int DEPTH, int WIDTH, int THREADS>
+static __device__ __forceinline__ void fill_table(const struct conv_job &job,
+                                                  const struct tile &tile,
+                                                  const struct pass &pass, int thread)
+{
+    constexpr int together = shape<DEPTH, WIDTH>::batch_steps;
+    int padded = (pass.count + together - 1) / together * together;
+
+    if (tile.direct)
+        fill_direct<DEPTH, THREADS>(job, tile, pass, thread);
+    else
+        fill_pass<DEPTH, THREADS>(job, tile, pass, thread);
+    for (int i = pass.count * TILE_ROWS + thread; i < padded * TILE_ROWS; i += THREADS)
+        pass.table[i] = table_entry<DEPTH>(i % ZERO_ROWS);
 }
 
 /* Starts the copies of a whole halo. */
 template <int DEPTH, int WIDTH, int THREADS>
 static __device__ __forceinline__ void copy_halo(const struct conv_job &job,
-                                                 const struct tile &tile, uint32_t halo,
-                                                 int first_channel, int thread)
+                                                 const struct tile &tile,
+                                                 const struct pass &pass, int thread)
 {
     constexpr int units = shape<DEPTH, WIDTH>::units;
     const int32_t *rows = halo_rows(job, tile);
 
 #pragma unroll 4
     for (int i = thread; i < tile.halo * units; i += THREADS)
-        copy_unit<DEPTH>(job, halo, ZERO_ROWS + i / units, i % units, rows[i / units],
-                         first_channel);
+        copy_unit<DEPTH>(job, pass.halo, ZERO_ROWS + i / units, i % units, rows[i / units],
+                         pass.first_channel);
 }
 
 template <int DEPTH>
@@ -245,37 +311,112 @@ template <> struct halves<8> {
     uint4 bits;
 };
 
-/* Bias, residual, activation and store of one row's sums: those of rows 8 * LOWER + lane / 4 of
- * TILES n8 tiles, in groups of GROUP tiles whose channels follow one another. */
+/* Channel of the first of the sums that a thread has of GROUP n8 tiles; the others follow it. */
+template <int GROUP> static __device__ __forceinline__ int channel_of(int first, int g, int lane)
+{
+    return first + g * GROUP * 8 + lane % 4 * 2 * GROUP;
+}
+
+/* Sums of one row begin with bias and residual: those of rows 8 * LOWER + lane / 4 of TILES n8
+ * tiles. Loaded here, the residual comes while the halo does. */
 template <int TILES, int GROUP, int LOWER>
+static __device__ __forceinline__ void begin_row(const struct spc_cuda_conv_fast &conv,
+                                                 float (&acc)[TILES][4], int row, int rows,
+                                                 int first_channel, int lane)
+{
+    using chunk = halves<2 * GROUP>;
+
+#pragma unroll
+    for (int g = 0; g < TILES / GROUP; g++) {
+        int channel = channel_of<GROUP>(first_channel, g, lane);
+        chunk values = {};
+        const __half2 *pairs = (const __half2 *)&values;
+
+        if (conv.residual && row < rows && channel < conv.cout)
+            values = *(const chunk *)((const __half *)conv.residual + (int64_t)row * conv.cout +
+                                      channel);
+#pragma unroll
+        for (int j = 0; j < GROUP; j++) {
+            float2 bias = make_float2(0.0f, 0.0f), add = __half22float2(pairs[j]);
+            float *sum = &acc[g * GROUP + j][2 * LOWER];
+
+            if (channel < conv.cout)
+                bias = *(const float2 *)(conv.bias + channel + 2 * j);
+            sum[0] = bias.x + add.x;
+            sum[1] = bias.y + add.y;
+        }
+    }
+}
+
+/* Both rows of one product's sums: rows `row` and row + 8. */
+template <int TILES, int GROUP>
+static __device__ __forceinline__ void begin_sums(const struct spc_cuda_conv_fast &conv,
+                                                  float (&acc)[TILES][4], int row, int rows,
+                                                  int first_channel, int lane)
+{
+    begin_row<TILES, GROUP, 0>(conv, acc, row, rows, first_channel, lane);
+    begin_row<TILES, GROUP, 1>(conv, acc, row + 8, rows, first_channel, lane);
+}
+
+/* Activation and store of one row's sums. */
+template <enum spc__act ACT, int TILES, int GROUP, int LOWER>
 static __device__ __forceinline__ void finish_row(const struct spc_cuda_conv_fast &conv,
                                                   const float (&acc)[TILES][4], int row,
                                                   int first_channel, int lane)
 {
-    constexpr int count = 2 * GROUP;
-    using chunk = halves<count>;
+    using chunk = halves<2 * GROUP>;
 
 #pragma unroll
     for (int g = 0; g < TILES / GROUP; g++) {
-        int channel = first_channel + g * GROUP * 8 + lane % 4 * count;
-        int64_t at = (int64_t)row * conv.cout + channel;
-        chunk values = {};
+        int channel = channel_of<GROUP>(first_channel, g, lane);
+        chunk values;
         __half2 *pairs = (__half2 *)&values;
 
         if (channel >= conv.cout)
             continue;
-        if (conv.residual)
-            values = *(const chunk *)((const __half *)conv.residual + at);
 #pragma unroll
         for (int j = 0; j < GROUP; j++) {
-            float2 bias = *(const float2 *)(conv.bias + channel + 2 * j);
-            float2 add = __half22float2(pairs[j]);
             const float *sum = &acc[g * GROUP + j][2 * LOWER];
 
-            pairs[j] = __floats2half2_rn(activate(sum[0] + bias.x + add.x, conv.act, conv.slope),
-                                         activate(sum[1] + bias.y + add.y, conv.act, conv.slope));
+            pairs[j] = __floats2half2_rn(activate(sum[0], ACT, conv.slope),
+                                         activate(sum[1], ACT, conv.slope));
         }
-        *(chunk *)((__half *)conv.out + at) = values;
+        *(chunk *)((__half *)conv.out + (int64_t)row * conv.cout + channel) = values;
+    }
+}
+
+/* Both rows of one product's sums: rows `row` and row + 8, as far as there are rows. */
+template <enum spc__act ACT, int TILES, int GROUP>
+static __device__ __forceinline__ void finish_rows(const struct spc_cuda_conv_fast &conv,
+                                                   const float (&acc)[TILES][4], int row, int rows,
+                                                   int first_channel, int lane)
+{
+    if (row < rows)
+        finish_row<ACT, TILES, GROUP, 0>(conv, acc, row, first_channel, lane);
+    if (row + 8 < rows)
+        finish_row<ACT, TILES, GROUP, 1>(conv, acc, row + 8, first_channel, lane);
+}
+
+/* The same with the convolution's activation. Each has code of its own: what is not used is not
+ * even fetched. */
+template <int TILES, int GROUP>
+static __device__ __forceinline__ void finish_sums(const struct spc_cuda_conv_fast &conv,
+                                                   const float (&acc)[TILES][4], int row, int rows,
+                                                   int first_channel, int lane)
+{
+    switch (conv.act) {
+    case SPC__ACT_NONE:
+        finish_rows<SPC__ACT_NONE, TILES, GROUP>(conv, acc, row, rows, first_channel, lane);
+        break;
+    case SPC__ACT_RELU:
+        finish_rows<SPC__ACT_RELU, TILES, GROUP>(conv, acc, row, rows, first_channel, lane);
+        break;
+    case SPC__ACT_LEAKY_RELU:
+        finish_rows<SPC__ACT_LEAKY_RELU, TILES, GROUP>(conv, acc, row, rows, first_channel, lane);
+        break;
+    case SPC__ACT_SIGMOID:
+        finish_rows<SPC__ACT_SIGMOID, TILES, GROUP>(conv, acc, row, rows, first_channel, lane);
+        break;
     }
 }
 

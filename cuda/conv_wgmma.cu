@@ -16,8 +16,7 @@
 
 #include "cuda/hopper.cuh"
 
-#define GROUP_ROWS 64 /* rows of a warpgroup */
-#define CONSUMERS 256 /* threads that compute */
+#define CONSUMERS 256 /* threads that compute: two warpgroups, 64 rows each */
 #define THREADS (CONSUMERS + 32)
 #define STAGES 4
 #define ALIGNMENT 1024 /* of swizzled images and of the halo */
@@ -29,23 +28,25 @@ static __device__ __forceinline__ void consumers_sync()
     asm volatile("bar.sync 1, %0;" ::"n"(CONSUMERS) : "memory");
 }
 
-/* Waits once a block. The next kernel may then start: what was before this one has ended, so that
- * the next may read blobs that were made before this one. */
-static __device__ __forceinline__ void settle(bool &settled)
-{
-    if (settled)
-        return;
-    wait_for_previous();
-    let_next_start();
-    settled = true;
-}
-
 /* Where things are in shared memory. */
 struct places {
     uint32_t ring, halo;
     uint16_t *table;
-    uint32_t full, empty; /* [STAGES] barriers of 8 bytes */
+    uint8_t *blob;
+    uint32_t barriers; /* of 8 bytes, see below */
 };
+
+/* Barriers: a stage's weights are there, or have been read; the same of the blob. */
+#define FULL 0
+#define EMPTY STAGES
+#define BLOB_FULL (2 * STAGES)
+#define BLOB_EMPTY (2 * STAGES + 1)
+#define BARRIERS (2 * STAGES + 2)
+
+static __device__ __forceinline__ uint32_t barrier_at(const struct places &at, int index)
+{
+    return at.barriers + index * 8;
+}
 
 /* The ring as one side sees it: a stage, and the parity of its present round. */
 struct turn {
@@ -61,7 +62,7 @@ static __device__ __forceinline__ void advance(struct turn &turn)
     }
 }
 
-/* ---- the warp that orders weights ---- */
+/* ---- the warp that orders weights and blobs ---- */
 
 /* Orders the images of all active steps of one chunk of input channels. */
 template <int DEPTH, int WIDTH>
@@ -82,9 +83,9 @@ static __device__ __forceinline__ void order_chunk(const struct conv_job &job, u
             active &= active - 1;
         }
         for (int slice = 0; slice < form::slices; slice++) {
-            uint32_t full = at.full + turn.stage * 8;
+            uint32_t full = barrier_at(at, FULL + turn.stage);
 
-            barrier_wait(at.empty + turn.stage * 8, turn.parity ^ 1);
+            barrier_wait(barrier_at(at, EMPTY + turn.stage), turn.parity ^ 1);
             barrier_expect(full, form::stage);
             for (int i = 0; i < form::batch_steps; i++)
                 bulk_copy(at.ring + turn.stage * form::stage + i * form::image,
@@ -99,20 +100,28 @@ static __device__ __forceinline__ void order_weights(const struct conv_job &job,
                                                      const struct places &at)
 {
     struct turn turn = {0, 0};
-    int pieces;
+    int tiles;
+    uint32_t parity = 0;
     int64_t chunk_bytes =
         (int64_t)(job.conv.blobs.groups * job.conv.blobs.run + 1) * DEPTH * WIDTH * 2;
 
     if (!job.conv.blobs_settled)
         wait_for_previous();
-    pieces = conv_pieces(job);
-    for (int i = blockIdx.x; i < pieces; i += gridDim.x) {
-        struct tile tile = open_tile<DEPTH, WIDTH>(job, i / job.blocks);
+    tiles = (int)spc_cuda_blob_tiles(conv_rows(job.conv));
+    for (int i = blockIdx.x; i < tiles; i += gridDim.x) {
+        uint32_t active;
 
+        barrier_wait(barrier_at(at, BLOB_EMPTY), parity ^ 1);
+        barrier_expect(barrier_at(at, BLOB_FULL), (int)job.conv.blobs.stride);
+        bulk_copy(shared_address(at.blob), blob_of(job, i), (int)job.conv.blobs.stride,
+                  barrier_at(at, BLOB_FULL));
+        barrier_wait(barrier_at(at, BLOB_FULL), parity);
+        parity ^= 1;
+        active = ((const struct spc_cuda_blob_header *)at.blob)->active;
         for (int chunk = 0; chunk < job.chunks; chunk++)
-            order_chunk<DEPTH, WIDTH>(job, tile.active,
+            order_chunk<DEPTH, WIDTH>(job, active,
                                       (const uint8_t *)job.conv.weights +
-                                          (i % job.blocks * job.chunks + chunk) * chunk_bytes,
+                                          (blockIdx.y * job.chunks + chunk) * chunk_bytes,
                                       at, turn);
     }
     /* A kernel must not end before the one in front of it. */
@@ -144,17 +153,16 @@ static __device__ __forceinline__ void load_batch(uint32_t (&rows)[BATCH_K16][4]
     }
 }
 
-/* Waits for a batch's weights and starts its products. */
+/* Waits for a batch's weights and starts its products; goes on to the next stage. */
 template <int DEPTH, int WIDTH>
 static __device__ __forceinline__ void start_batch(float (&acc)[WIDTH / 8][4],
                                                    const uint32_t (&rows)[BATCH_K16][4],
-                                                   const struct places &at,
-                                                   const struct turn &turn)
+                                                   const struct places &at, struct turn &turn)
 {
     using form = shape<DEPTH, WIDTH>;
     constexpr int k16s = form::slice / 16;
 
-    barrier_wait(at.full + turn.stage * 8, turn.parity);
+    barrier_wait(barrier_at(at, FULL + turn.stage), turn.parity);
     wgmma_fence();
 #pragma unroll
     for (int e = 0; e < BATCH_K16; e++)
@@ -163,21 +171,69 @@ static __device__ __forceinline__ void start_batch(float (&acc)[WIDTH / 8][4],
                                          e / k16s * form::image) +
                   e % k16s * 2);
     wgmma_commit();
-}
-
-/* Waits for a batch's products and gives its stage back. */
-static __device__ __forceinline__ void end_batch(const struct places &at, int lane,
-                                                 struct turn &turn)
-{
-    wgmma_wait();
-    if (lane == 0)
-        barrier_arrive(at.empty + turn.stage * 8);
     advance(turn);
 }
 
-/* Adds the products of `steps` steps, whose table and rows are in shared memory. In wide blocks the
- * rows of the next batch are loaded while the tensor cores work on one; where many blocks share a
- * multiprocessor, registers are worth more. */
+/* Gives the stage of the batch that has ended back. */
+static __device__ __forceinline__ void release(const struct places &at, int lane, int &stage)
+{
+    if (lane == 0)
+        barrier_arrive(barrier_at(at, EMPTY + stage));
+    stage = stage + 1 == STAGES ? 0 : stage + 1;
+}
+
+/* Adds the products of batches whose table and rows are in shared memory, one after the other:
+ * for narrow blocks, many of which share a multiprocessor. */
+template <int DEPTH, int WIDTH>
+static __device__ __forceinline__ void multiply_in_turn(float (&acc)[WIDTH / 8][4],
+                                                        const struct places &at,
+                                                        const uint16_t *row, int lane,
+                                                        int batches, struct turn &turn)
+{
+    uint32_t rows[BATCH_K16][4];
+
+#pragma unroll 1
+    for (int batch = 0; batch < batches; batch++) {
+        int stage = turn.stage;
+
+        load_batch<DEPTH, WIDTH>(rows, row, at.halo, lane, batch);
+        start_batch<DEPTH, WIDTH>(acc, rows, at, turn);
+        wgmma_wait<0>();
+        release(at, lane, stage);
+    }
+}
+
+/* The same for wide blocks: a batch starts before the one in front of it has ended, and the rows of
+ * the next are loaded meanwhile. */
+template <int DEPTH, int WIDTH>
+static __device__ __forceinline__ void multiply_ahead(float (&acc)[WIDTH / 8][4],
+                                                      const struct places &at,
+                                                      const uint16_t *row, int lane, int batches,
+                                                      struct turn &turn)
+{
+    uint32_t even[BATCH_K16][4], odd[BATCH_K16][4];
+    int stage = turn.stage, last = batches - 1;
+
+    load_batch<DEPTH, WIDTH>(even, row, at.halo, lane, 0);
+    start_batch<DEPTH, WIDTH>(acc, even, at, turn);
+    load_batch<DEPTH, WIDTH>(odd, row, at.halo, lane, min(1, last));
+#pragma unroll 1
+    for (int batch = 1; batch < batches; batch += 2) {
+        start_batch<DEPTH, WIDTH>(acc, odd, at, turn);
+        wgmma_wait<1>();
+        release(at, lane, stage);
+        load_batch<DEPTH, WIDTH>(even, row, at.halo, lane, min(batch + 1, last));
+        if (batch == last)
+            break;
+        start_batch<DEPTH, WIDTH>(acc, even, at, turn);
+        wgmma_wait<1>();
+        release(at, lane, stage);
+        load_batch<DEPTH, WIDTH>(odd, row, at.halo, lane, min(batch + 2, last));
+    }
+    wgmma_wait<0>();
+    release(at, lane, stage);
+}
+
 template <int DEPTH, int WIDTH>
 static __device__ __forceinline__ void multiply_pass(float (&acc)[WIDTH / 8][4],
                                                      const struct places &at,
@@ -186,100 +242,82 @@ static __device__ __forceinline__ void multiply_pass(float (&acc)[WIDTH / 8][4],
 {
     using form = shape<DEPTH, WIDTH>;
     int batches = (steps + form::batch_steps - 1) / form::batch_steps * form::slices;
-    uint32_t even[BATCH_K16][4], odd[BATCH_K16][4];
 
-    if (WIDTH < 64) {
-#pragma unroll 1
-        for (int batch = 0; batch < batches; batch++) {
-            load_batch<DEPTH, WIDTH>(even, row, at.halo, lane, batch);
-            start_batch<DEPTH, WIDTH>(acc, even, at, turn);
-            end_batch(at, lane, turn);
-        }
+    if (!batches)
         return;
-    }
-    load_batch<DEPTH, WIDTH>(even, row, at.halo, lane, 0);
-#pragma unroll 1
-    for (int batch = 0; batch < batches; batch += 2) {
-        start_batch<DEPTH, WIDTH>(acc, even, at, turn);
-        load_batch<DEPTH, WIDTH>(odd, row, at.halo, lane, min(batch + 1, batches - 1));
-        end_batch(at, lane, turn);
-        if (batch + 1 == batches)
-            break;
-        start_batch<DEPTH, WIDTH>(acc, odd, at, turn);
-        load_batch<DEPTH, WIDTH>(even, row, at.halo, lane, min(batch + 2, batches - 1));
-        end_batch(at, lane, turn);
-    }
+    if constexpr (WIDTH < 64)
+        multiply_in_turn<DEPTH, WIDTH>(acc, at, row, lane, batches, turn);
+    else
+        multiply_ahead<DEPTH, WIDTH>(acc, at, row, lane, batches, turn);
 }
 
-/* One tile: all chunks of input channels, all passes. */
+/* A thread's place in its block, and the rows of its sums in the tile. */
+struct self {
+    int thread, lane;
+    int row, rows; /* first of its sums, and all that there are */
+};
+
+/* One tile: all chunks of input channels, all passes; one where no step is active. */
 template <int DEPTH, int WIDTH>
 static __device__ __forceinline__ void sum_tile(float (&acc)[WIDTH / 8][4],
                                                 const struct conv_job &job,
-                                                const struct tile &tile, const struct places &at,
-                                                int thread, int lane, bool &settled,
+                                                const struct places &at, const struct self &self,
                                                 struct turn &turn)
 {
-    int row = thread / 32 * 16 + lane % 16;
+    struct tile tile = open_tile<DEPTH, WIDTH>(job, at.blob);
+    const uint16_t *row = at.table + self.thread / 32 * 16 + self.lane % 16;
+    int chunk = 0, first = 0;
 
 #pragma unroll 1
-    for (int chunk = 0; chunk < job.chunks; chunk++)
-#pragma unroll 1
-        for (int first = 0; first < tile.steps; first += tile.pass_steps) {
-            int steps = min(tile.pass_steps, tile.steps - first);
+    while (chunk < job.chunks) {
+        int steps = min(tile.pass_steps, tile.steps - first);
+        struct pass pass = {first, steps, chunk * DEPTH, at.halo, at.table};
 
-            if (!tile.direct)
-                settle(settled);
-            consumers_sync(); /* nobody reads what the pass before left */
-            fill_table<DEPTH, WIDTH, CONSUMERS>(job, tile, at.table, at.halo, first, steps,
-                                                chunk * DEPTH, thread);
-            settle(settled);
-            if (tile.direct)
-                copy_halo<DEPTH, WIDTH, CONSUMERS>(job, tile, at.halo, chunk * DEPTH, thread);
-            copy_commit();
-            copy_wait<0>();
-            consumers_sync();
-            multiply_pass<DEPTH, WIDTH>(acc, at, at.table + row, lane, steps, turn);
+        consumers_sync(); /* nobody reads what the pass before left */
+        if (tile.direct)
+            copy_halo<DEPTH, WIDTH, CONSUMERS>(job, tile, pass, self.thread);
+        if (!chunk && !first)
+            begin_sums<WIDTH / 8, shape<DEPTH, WIDTH>::group>(
+                job.conv, acc, self.row, self.rows, blockIdx.y * WIDTH, self.lane);
+        fill_table<DEPTH, WIDTH, CONSUMERS>(job, tile, pass, self.thread);
+        copy_commit();
+        first += steps;
+        if (first >= tile.steps) {
+            first = 0;
+            chunk++;
         }
-}
-
-template <int DEPTH, int WIDTH>
-static __device__ __forceinline__ void finish_tile(const float (&acc)[WIDTH / 8][4],
-                                                   const struct conv_job &job, int piece,
-                                                   int thread, int lane)
-{
-    constexpr int tiles = WIDTH / 8, group = shape<DEPTH, WIDTH>::group;
-    int row = piece / job.blocks * TILE_ROWS + thread / 32 * 16 + lane / 4;
-    int first_channel = piece % job.blocks * WIDTH, rows = conv_rows(job.conv);
-
-    if (row < rows)
-        finish_row<tiles, group, 0>(job.conv, acc, row, first_channel, lane);
-    if (row + 8 < rows)
-        finish_row<tiles, group, 1>(job.conv, acc, row + 8, first_channel, lane);
+        if (self.lane == 0 && chunk == job.chunks)
+            barrier_arrive(barrier_at(at, BLOB_EMPTY));
+        copy_wait<0>();
+        consumers_sync();
+        multiply_pass<DEPTH, WIDTH>(acc, at, row, self.lane, steps, turn);
+    }
 }
 
 template <int DEPTH, int WIDTH>
 static __device__ __forceinline__ void compute(const struct conv_job &job,
                                                const struct places &at, int thread)
 {
-    int lane = thread % 32;
-    bool settled = false;
     struct turn turn = {0, 0};
-    int pieces;
+    uint32_t parity = 0;
+    int rows, tiles;
 
-    if (!job.conv.blobs_settled)
-        settle(settled);
-    pieces = conv_pieces(job);
+    wait_for_previous();
+    /* What was before this kernel has ended: the next may read blobs that were made before it. */
+    let_next_start();
+    rows = conv_rows(job.conv);
+    tiles = (int)spc_cuda_blob_tiles(rows);
 #pragma unroll 1
-    for (int i = blockIdx.x; i < pieces; i += gridDim.x) {
-        struct tile tile = open_tile<DEPTH, WIDTH>(job, i / job.blocks);
+    for (int i = blockIdx.x; i < tiles; i += gridDim.x) {
+        int row = i * TILE_ROWS + thread / 32 * 16 + thread % 32 / 4;
+        struct self self = {thread, thread % 32, row, rows};
         float acc[WIDTH / 8][4];
 
-#pragma unroll
-        for (int j = 0; j < WIDTH / 8; j++)
-            acc[j][0] = acc[j][1] = acc[j][2] = acc[j][3] = 0.0f;
-        sum_tile<DEPTH, WIDTH>(acc, job, tile, at, thread, lane, settled, turn);
-        settle(settled); /* also where no step is active */
-        finish_tile<DEPTH, WIDTH>(acc, job, i, thread, lane);
+        barrier_wait(barrier_at(at, BLOB_FULL), parity);
+        parity ^= 1;
+        sum_tile<DEPTH, WIDTH>(acc, job, at, self, turn);
+        finish_sums<WIDTH / 8, shape<DEPTH, WIDTH>::group>(job.conv, acc, row, rows,
+                                                           blockIdx.y * WIDTH, self.lane);
     }
 }
 
@@ -291,18 +329,22 @@ static __global__ void __launch_bounds__(THREADS, BLOCKS)
 {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
     extern __shared__ __align__(ALIGNMENT) uint8_t memory[];
-    __shared__ uint64_t full[STAGES], empty[STAGES];
+    __shared__ uint64_t barriers[BARRIERS];
     constexpr int ring = STAGES * shape<DEPTH, WIDTH>::stage;
     int thread = threadIdx.x;
-    struct places at = {shared_address(memory), shared_address(memory) + ring,
-                        (uint16_t *)(memory + ring + (job.capacity + ZERO_ROWS) * DEPTH * 2),
-                        shared_address(full), shared_address(empty)};
+    uint8_t *table = memory + ring + (job.capacity + ZERO_ROWS) * DEPTH * 2;
+    /* The last through a shuffle, or the compiler works it out anew in every loop. */
+    struct places at = {shared_address(memory), shared_address(memory) + ring, (uint16_t *)table,
+                        table + job.table_steps * TILE_ROWS * 2,
+                        __shfl_sync(~0u, shared_address(barriers), 0)};
 
     if (thread == 0) {
         for (int i = 0; i < STAGES; i++) {
-            barrier_init(at.full + i * 8, 1);
-            barrier_init(at.empty + i * 8, CONSUMERS / 32);
+            barrier_init(barrier_at(at, FULL + i), 1);
+            barrier_init(barrier_at(at, EMPTY + i), CONSUMERS / 32);
         }
+        barrier_init(barrier_at(at, BLOB_FULL), 1);
+        barrier_init(barrier_at(at, BLOB_EMPTY), CONSUMERS / 32);
         asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     }
     clear_zero_rows<DEPTH>(memory + ring, thread);
@@ -323,7 +365,7 @@ static cudaError_t launch(struct conv_job *job, int processors, cudaStream_t str
 {
     using form = shape<DEPTH, WIDTH>;
     size_t table = (size_t)job->table_steps * TILE_ROWS * 2;
-    size_t fixed = STAGES * form::stage + table;
+    size_t fixed = STAGES * form::stage + table + (size_t)job->conv.blobs.stride;
     size_t room = SPC_CUDA_SHARED_SM90 / BLOCKS - SPC_CUDA_SHARED_BLOCK;
     cudaLaunchAttribute early = {};
     cudaLaunchConfig_t config = {};
@@ -331,7 +373,7 @@ static cudaError_t launch(struct conv_job *job, int processors, cudaStream_t str
 
     job->capacity = spc_cuda_halo_capacity(job, room - fixed, DEPTH * 2);
     config.dynamicSmemBytes = fixed + (size_t)(job->capacity + ZERO_ROWS) * DEPTH * 2;
-    config.gridDim = dim3(spc_cuda_conv_grid(job, processors * BLOCKS));
+    config.gridDim = dim3(spc_cuda_conv_grid(job, processors * BLOCKS), job->blocks);
     config.blockDim = dim3(THREADS);
     config.stream = stream;
     early.id = cudaLaunchAttributeProgrammaticStreamSerialization;

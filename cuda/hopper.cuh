@@ -132,9 +132,10 @@ static __device__ __forceinline__ void wgmma_commit()
     asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
 }
 
-static __device__ __forceinline__ void wgmma_wait()
+/* Until no more than PENDING committed groups of products are under way. */
+template <int PENDING> static __device__ __forceinline__ void wgmma_wait()
 {
-    asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
+    asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(PENDING) : "memory");
 }
 
 /* Describes columns of `slice` values in shared memory, swizzled over the whole of a column; eight
