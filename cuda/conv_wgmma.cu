@@ -28,6 +28,15 @@ static __device__ __forceinline__ void consumers_sync()
     asm volatile("bar.sync 1, %0;" ::"n"(CONSUMERS) : "memory");
 }
 
+/* Before anything is read or written but blobs, counts and weights; waits but once. The next kernel
+ * may then start: what was before this one has ended, so that the next may read blobs that were
+ * made before this one. */
+static __device__ __forceinline__ void settle()
+{
+    wait_for_previous();
+    let_next_start();
+}
+
 /* Where things are in shared memory. */
 struct places {
     uint32_t ring, halo;
@@ -274,13 +283,16 @@ static __device__ __forceinline__ void sum_tile(float (&acc)[WIDTH / 8][4],
         struct pass pass = {first, steps, chunk * DEPTH, at.halo, at.table};
 
         consumers_sync(); /* nobody reads what the pass before left */
+        if (!tile.direct)
+            settle();
+        fill_table<DEPTH, WIDTH, CONSUMERS>(job, tile, pass, self.thread);
+        settle();
         if (tile.direct)
             copy_halo<DEPTH, WIDTH, CONSUMERS>(job, tile, pass, self.thread);
+        copy_commit();
         if (!chunk && !first)
             begin_sums<WIDTH / 8, shape<DEPTH, WIDTH>::group>(
                 job.conv, acc, self.row, self.rows, blockIdx.y * WIDTH, self.lane);
-        fill_table<DEPTH, WIDTH, CONSUMERS>(job, tile, pass, self.thread);
-        copy_commit();
         first += steps;
         if (first >= tile.steps) {
             first = 0;
@@ -302,9 +314,8 @@ static __device__ __forceinline__ void compute(const struct conv_job &job,
     uint32_t parity = 0;
     int rows, tiles;
 
-    wait_for_previous();
-    /* What was before this kernel has ended: the next may read blobs that were made before it. */
-    let_next_start();
+    if (!job.conv.blobs_settled)
+        settle();
     rows = conv_rows(job.conv);
     tiles = (int)spc_cuda_blob_tiles(rows);
 #pragma unroll 1
@@ -393,7 +404,7 @@ extern "C" cudaError_t spc_cuda_conv_wgmma(struct conv_job *job, struct spc_cuda
 {
     switch (shape.depth * 1000 + shape.width) {
     case 16016:
-        return launch<16, 16, 4>(job, processors, stream);
+        return launch<16, 16, 3>(job, processors, stream);
     case 16032:
         return launch<16, 32, 3>(job, processors, stream);
     case 32032:
