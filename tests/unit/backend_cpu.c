@@ -370,6 +370,24 @@ TEST(shared_weights)
     spc__graph_clear(&graph);
 }
 
+/* Sessions of both precisions share a model, but not its packed weights. */
+TEST(precisions_of_one_model)
+{
+    struct spc__plan_options fp16 = default_plan(SPC_PRECISION_FP16);
+    struct spc__plan_options fp32 = default_plan(SPC_PRECISION_FP32);
+    struct spc__backend_options options = {.threads = 1};
+    struct session half, full = {.instance = NULL};
+
+    REQUIRE(open_session(&half, &network, &fp16, &options, NULL));
+    REQUIRE(!spc__plan_make(&full.plan, &network, &fp32, NULL));
+    REQUIRE(!spc__backend_cpu.create(&full.plan, half.shared, &options, &full.instance, NULL));
+    make_frame(&frame, 300);
+    check_frame(&full, &frame, false);
+    check_frame(&half, &frame, false);
+    close_session(&full);
+    close_session(&half);
+}
+
 TEST(unknown_and_missing_isa)
 {
     struct spc__plan_options plan = default_plan(SPC_PRECISION_FP32);
@@ -433,6 +451,7 @@ int main(void)
     RUN(input_row_order);
     RUN(errors_leave_the_session_usable);
     RUN(shared_weights);
+    RUN(precisions_of_one_model);
     RUN(unknown_and_missing_isa);
     RUN(profile);
     spc__graph_clear(&network);
