@@ -104,17 +104,13 @@ static void fill_rows_nchw32(void *context, int64_t task, int worker)
     }
 }
 
-/* Whether every channel's cells are one block that no other channel has a cell in. */
+/* Whether every channel's cells are one block that no other channel has a cell in: channels are
+ * the outermost axis. */
 static bool channel_blocks(const struct dense *dense)
 {
-    const int64_t *stride = dense->node->scatter_stride;
-    const int32_t *grid = dense->sites->grid;
-    int64_t extent = 1;
+    int64_t block = dense->node->scatter_stride[0];
 
-    for (int i = 0; i < 3; i++)
-        extent += (grid[i] - 1) * stride[i + 1];
-    return extent <= stride[0] &&
-           (size_t)(stride[0] * dense->in_value->channels) * dense->size == dense->bytes;
+    return (size_t)(block * dense->in_value->channels) * dense->size == dense->bytes;
 }
 
 void spc__cpu_run_scatter(struct spc__cpu *cpu, const struct spc__node *node)

@@ -75,22 +75,17 @@ static void normalize(struct spc__rulebook *book)
     }
 }
 
-static enum spc_status fail_bound(const char *name, int64_t bound, struct spc_error *err)
-{
-    return spc__fail(err, SPC_ERR_UNSUPPORTED,
-                     "node " SPC__NAME ": output_bound is %lld; 0 (the default) to %lld are "
-                     "supported",
-                     name, (long long)bound, (long long)SPC__MAX_SITES);
-}
-
 static enum spc_status check_geometry(const char *name, const struct spc__conv_params *params,
                                       struct spc_error *err)
 {
     enum spc_status status =
         check_range(name, "kernel size", params->kernel, 1, SPC__MAX_KERNEL, err);
 
-    if (!status && params->bound < 0)
-        status = fail_bound(name, params->bound, err);
+    if (!status && (params->bound < 0 || params->bound > SPC__MAX_SITES))
+        status = spc__fail(err, SPC_ERR_UNSUPPORTED,
+                           "node " SPC__NAME ": output_bound is %lld; 0 (the default) to %lld are "
+                           "supported",
+                           name, (long long)params->bound, (long long)SPC__MAX_SITES);
     if (!status && params->kind != SPC__INVERSE)
         status = check_range(name, "dilation", params->dilation, 1, SPC__MAX_GRID, err);
     if (!status && params->kind == SPC__STRIDED)
@@ -126,15 +121,12 @@ static enum spc_status output_grid(const char *name, const int32_t in[3],
     return SPC_OK;
 }
 
-static enum spc_status level_bound(const char *name, int64_t declared, const int32_t grid[3],
-                                   int64_t *bound, struct spc_error *err)
+/* A grid has no more sites than cells, whatever is declared. */
+static int64_t level_bound(int64_t declared, const int32_t grid[3])
 {
-    int64_t cells = spc__grid_cells(grid);
+    int64_t bound = declared ? declared : SPC__DEFAULT_BOUND, cells = spc__grid_cells(grid);
 
-    *bound = declared ? declared : SPC__DEFAULT_BOUND;
-    if (*bound > cells)
-        *bound = cells;
-    return *bound > SPC__MAX_SITES ? fail_bound(name, declared, err) : SPC_OK;
+    return bound < cells ? bound : cells;
 }
 
 static int find_rulebook(const struct spc__graph *graph, const struct spc__rulebook *book)
@@ -241,11 +233,10 @@ static enum spc_status add_level(struct spc__graph *graph, const char *name,
         output_grid(name, graph->levels[book->in_level].grid, book, level.grid, err);
 
     if (!status)
-        status = level_bound(name, params->bound, level.grid, &level.bound, err);
-    if (!status)
         status = spc__graph_grow((void **)&graph->levels, graph->num_levels, sizeof(level), err);
     if (status)
         return status;
+    level.bound = level_bound(params->bound, level.grid);
     book->out_level = graph->num_levels;
     graph->levels[graph->num_levels++] = level;
     return SPC_OK;

@@ -212,6 +212,7 @@ TEST(conv_refused)
     REFUSED(params.dilation[0] = 22, SPC_ERR_MODEL, "makes 0 cells in z from a grid of 41,64,48");
     REFUSED(params.padding[2] = SPC__MAX_GRID, SPC_ERR_MODEL, "cells in x");
     REFUSED(params.bound = -1, SPC_ERR_UNSUPPORTED, "output_bound is -1");
+    REFUSED(params.bound = SPC__MAX_SITES + 1, SPC_ERR_UNSUPPORTED, "output_bound is 134217729");
     REFUSED((params.kind = SPC__SUBM, params.kernel[0] = 2), SPC_ERR_MODEL,
             "a submanifold kernel must be odd, this is 2,3,3");
 #undef REFUSED
