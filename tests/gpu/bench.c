@@ -2,11 +2,12 @@
 /*
  * The time of a frame on the GPU, from voxels in device memory to outputs in device memory.
  *
- *     bench-gpu MODEL FEATURES INDICES [fp16|fp32] [graph|launches] [FRAMES]
+ *     bench-gpu MODEL FEATURES INDICES [fp16|fp32] [graph|launches] [VOXELS]
  *
  * Each frame takes another copy of the input and output, as a pool of buffers would bring them.
  * Printed are the median and least time between two events around the frame on its stream, and
- * the median time of submit and wait on the host.
+ * the median time of submit and wait on the host. VOXELS: a random part of the frame, or, where it
+ * is more than the frame has, the frame and a copy moved by some cells, as far as they do not meet.
  */
 #include <cuda_runtime_api.h>
 #include <spc/spc.h>
@@ -18,7 +19,7 @@
 
 #define SETS 4
 #define WARMUP 20
-#define MAX_FRAMES 1000
+#define FRAMES 200
 
 struct set {
     struct spc_voxels voxels;
@@ -38,6 +39,87 @@ static double milliseconds(void)
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
 }
+
+/* ---- frames of other sizes ---- */
+
+static void swap_rows(char *rows, size_t size, int64_t a, int64_t b)
+{
+    char row[256];
+
+    memcpy(row, rows + (size_t)a * size, size);
+    memcpy(rows + (size_t)a * size, rows + (size_t)b * size, size);
+    memcpy(rows + (size_t)b * size, row, size);
+}
+
+/* Keeps `rows` random rows. */
+static void shrink(struct spc_array *features, struct spc_array *indices, int64_t rows)
+{
+    size_t size = features->size / (size_t)features->dims[0];
+    uint64_t random = 1;
+
+    for (int64_t i = 0; i < rows; i++) {
+        int64_t other;
+
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        other = i + (int64_t)((random >> 33) % (uint64_t)(features->dims[0] - i));
+        swap_rows(features->data, size, i, other);
+        swap_rows(indices->data, 4 * sizeof(int32_t), i, other);
+    }
+    indices->dims[0] = features->dims[0] = rows;
+}
+
+/* Appends rows of the frame moved by `step` cells in y, in cells of the grid that are free, until
+ * there are `rows`. The arrays have room for them. */
+static void grow(struct spc_array *features, struct spc_array *indices, int64_t rows,
+                 const struct spc_model_info *info, unsigned char *taken, int32_t step)
+{
+    size_t size = features->size / (size_t)features->dims[0];
+    int32_t second = info->index_order == SPC_INDEX_XYZ ? info->grid_z : info->grid_x;
+    int32_t *index = indices->data;
+    int64_t from = features->dims[0], to = from;
+
+    for (int64_t i = 0; i < 2 * from && to < rows; i++) {
+        const int32_t *row = index + 4 * (i % from);
+        int32_t y = row[2] + (i < from ? 0 : step);
+        size_t cell = ((size_t)row[1] * (size_t)info->grid_y + (size_t)y) * (size_t)second +
+                      (size_t)row[3];
+
+        if (y >= info->grid_y || taken[cell])
+            continue;
+        taken[cell] = 1;
+        if (i < from)
+            continue;
+        memcpy(index + 4 * to, row, 4 * sizeof(*row));
+        index[4 * to + 2] = y;
+        memcpy((char *)features->data + (size_t)to++ * size,
+               (char *)features->data + (size_t)(i % from) * size, size);
+    }
+    indices->dims[0] = features->dims[0] = to;
+}
+
+static int resize(struct spc_array *features, struct spc_array *indices, int64_t rows,
+                  const struct spc_model_info *info)
+{
+    size_t size = features->size / (size_t)features->dims[0];
+    unsigned char *taken;
+
+    if (rows <= features->dims[0]) {
+        shrink(features, indices, rows);
+    } else {
+        features->data = realloc(features->data, (size_t)rows * size);
+        indices->data = realloc(indices->data, (size_t)rows * 4 * sizeof(int32_t));
+        taken = calloc((size_t)info->grid_z * (size_t)info->grid_y, (size_t)info->grid_x);
+        if (!features->data || !indices->data || !taken)
+            return fail("out of memory");
+        grow(features, indices, rows, info, taken, 7);
+        free(taken);
+    }
+    features->size = (size_t)features->dims[0] * size;
+    indices->size = (size_t)indices->dims[0] * 4 * sizeof(int32_t);
+    return 0;
+}
+
+/* ---- measuring ---- */
 
 static int compare(const void *a, const void *b)
 {
@@ -82,15 +164,15 @@ static int make_sets(struct set *sets, const struct spc_session *session,
     return 0;
 }
 
-static int measure(struct spc_session *session, struct set *sets, int frames, cudaStream_t stream)
+static int measure(struct spc_session *session, struct set *sets, cudaStream_t stream)
 {
-    static double device[MAX_FRAMES], host[MAX_FRAMES];
+    static double device[FRAMES], host[FRAMES];
     cudaEvent_t begin, end;
     struct spc_error err;
 
     if (cudaEventCreate(&begin) || cudaEventCreate(&end))
         return fail("no events");
-    for (int i = -WARMUP; i < frames; i++) {
+    for (int i = -WARMUP; i < FRAMES; i++) {
         struct set *set = &sets[(i + WARMUP) % SETS];
         double start = milliseconds();
         float elapsed = 0;
@@ -110,10 +192,10 @@ static int measure(struct spc_session *session, struct set *sets, int frames, cu
             return fail("events failed");
         device[i] = elapsed;
     }
-    qsort(device, (size_t)frames, sizeof(*device), compare);
-    qsort(host, (size_t)frames, sizeof(*host), compare);
+    qsort(device, FRAMES, sizeof(*device), compare);
+    qsort(host, FRAMES, sizeof(*host), compare);
     printf("device: median %.1f us, least %.1f us; host: median %.1f us; %d frames\n",
-           device[frames / 2] * 1e3, device[0] * 1e3, host[frames / 2] * 1e3, frames);
+           device[FRAMES / 2] * 1e3, device[0] * 1e3, host[FRAMES / 2] * 1e3, FRAMES);
     return 0;
 }
 
@@ -127,10 +209,12 @@ int main(int argc, char **argv)
     struct set sets[SETS];
     struct spc_error err;
     cudaStream_t stream;
-    int frames = argc > 6 ? atoi(argv[6]) : 200, rc;
+    struct spc_model_info model_info;
+    int64_t voxels = argc > 6 ? atoll(argv[6]) : 0;
+    int rc = 0;
 
-    if (argc < 4 || frames < 1 || frames > MAX_FRAMES)
-        return fail("usage: MODEL FEATURES INDICES [fp16|fp32] [graph|launches] [FRAMES]");
+    if (argc < 4 || voxels < 0)
+        return fail("usage: MODEL FEATURES INDICES [fp16|fp32] [graph|launches] [VOXELS]");
     spc_session_options_default(&options);
     options.backend = "cuda";
     options.precision = argc > 4 && strcmp(argv[4], "fp32") == 0 ? SPC_PRECISION_FP32
@@ -140,6 +224,9 @@ int main(int argc, char **argv)
         spc_array_read(argv[2], &features, &err) || spc_array_read(argv[3], &indices, &err) ||
         spc_session_create(model, &options, &session, &err))
         return fail(err.message);
+    spc_model_get_info(model, &model_info);
+    if (voxels && resize(&features, &indices, voxels, &model_info))
+        return 2;
     if (cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking))
         return fail("no stream");
     spc_session_get_info(session, &info);
@@ -149,7 +236,7 @@ int main(int argc, char **argv)
            (double)info.device_bytes * 1e-6, (double)info.shared_bytes * 1e-6);
     rc = make_sets(sets, session, &features, &indices, stream);
     if (!rc)
-        rc = measure(session, sets, frames, stream);
+        rc = measure(session, sets, stream);
     spc_session_free(&session);
     spc_model_free(&model);
     spc_array_free(&features);
