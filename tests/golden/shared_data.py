@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Real networks on real frames against exact results and against NVIDIA's library.
 
-    shared_data.py SPC-INFER SPC-COMPARE WORK-FOLDER [--quick]
+    shared_data.py SPC-INFER SPC-COMPARE WORK-FOLDER [--quick] [--backend NAME]
 
 The data are found through SPC_TEST_DATA and are no part of the tree: without them the test is
 skipped. Bounds: fp32 1e-5 relative L2 to the exact result; fp16 2e-3 to it, and a cosine of
@@ -15,7 +15,7 @@ import sys
 
 SKIP = 77
 INFER, COMPARE, WORK = sys.argv[1:4]
-BACKEND = sys.argv[4] if len(sys.argv) > 4 else "cpu"
+BACKEND = sys.argv[sys.argv.index("--backend") + 1] if "--backend" in sys.argv else "cpu"
 DATA = os.environ.get("SPC_TEST_DATA", "")
 
 # model, frame, index order, name of a sparse output, whether there is a libspconv-fp16 result
