@@ -95,12 +95,18 @@ static struct lidar_sight find_sight(const struct lidar_scan *scan, const struct
 {
     struct lidar_sight all = {0, scan->azimuth_steps}, sight;
     double centre, half;
+    bool outside;
     int last;
 
-    if (!solid_angle(s, &centre, &half) && (s->radius > 0 || inside_box(s)))
-        return all;
-    if (s->radius <= 0)
+    outside = solid_angle(s, &centre, &half);
+    if (s->radius > 0) {
+        if (!outside)
+            return all;
+    } else {
+        if (!outside && inside_box(s))
+            return all;
         box_angle(s, &centre, &half);
+    }
     sight.first = (int)floor(angle_step(scan, centre + half));
     last = (int)ceil(angle_step(scan, centre - half));
     sight.count = last - sight.first + 1;
