@@ -78,7 +78,7 @@ static inline void net_at(int64_t cell, const int32_t grid[3], int32_t at[3])
 
 /* Calls for every offset of the kernel: FOR(k) { k[0..2], n counts them }. */
 #define NET_FOR_OFFSETS(book, k, n)                                                                \
-    for (int32_t k[3] = {0, 0, 0}, n = 0; k[0] < (book)->kernel[0];                                \
+    for (int32_t k[3] = {0, 0, 0}, n = 0; n < spc__rulebook_offsets(book);                         \
          n++, k[2] = (k[2] + 1) % (book)->kernel[2], k[1] += !k[2],                                \
                  k[0] += !k[2] && k[1] == (book)->kernel[1], k[1] %= (book)->kernel[1])
 
