@@ -94,25 +94,50 @@ int output_write(const char *path, const struct spc_output *output, const char *
     return code;
 }
 
+/* An output's name as a file's: what a shell or file system could trip over becomes '_'. */
+static void file_name(const struct spc_session *session, int i, char name[SPC_MAX_NAME],
+                      struct spc_output_info *info)
+{
+    spc_session_get_output(session, i, info, NULL, NULL, NULL);
+    snprintf(name, SPC_MAX_NAME, "%s", info->name);
+    for (char *c = name; *c; c++)
+        if (!isalnum((unsigned char)*c) && !strchr("+-_.", *c))
+            *c = '_';
+}
+
+/* Two outputs whose names become one file's would overwrite each other. */
+static int check_names(const struct spc_session *session, int count, const char *tool)
+{
+    char name[SPC_MAX_NAME], other[SPC_MAX_NAME];
+    struct spc_output_info info, other_info;
+
+    for (int i = 0; i < count; i++) {
+        file_name(session, i, name, &info);
+        for (int k = 0; k < i; k++) {
+            file_name(session, k, other, &other_info);
+            if (!strcmp(name, other) && strcmp(info.name, other_info.name))
+                return tool_fail(tool,
+                                 "outputs %s and %s would be one file, %s.tensor: rename one in "
+                                 "the model",
+                                 other_info.name, info.name, name);
+        }
+    }
+    return EXIT_OK;
+}
+
 static int write_in_folder(const char *folder, const char *name, const struct spc_output *output,
                            const char *tool)
 {
-    size_t room = strlen(folder) + SPC_MAX_NAME + 32;
-    char *path = malloc(room), *base;
+    size_t room = strlen(folder) + strlen(name) + 32;
+    char *path = malloc(room);
     int code;
 
     if (!path)
         return tool_fail(tool, "out of memory");
-    base = path + snprintf(path, room, "%s/", folder);
-    snprintf(base, SPC_MAX_NAME + 32, "%s", name);
-    for (char *c = base; *c; c++)
-        if (!isalnum((unsigned char)*c) && !strchr("+-_.", *c))
-            *c = '_';
-    base += strlen(base);
-    strcpy(base, output->indices ? ".features.tensor" : ".tensor");
+    snprintf(path, room, "%s/%s%s", folder, name, output->indices ? ".features.tensor" : ".tensor");
     code = write_values(path, output, tool);
     if (!code && output->indices) {
-        strcpy(base, ".indices.tensor");
+        snprintf(path, room, "%s/%s.indices.tensor", folder, name);
         code = write_indices(path, output, tool);
     }
     free(path);
@@ -123,13 +148,14 @@ int output_write_all(const char *folder, const struct spc_session *session,
                      const struct spc_output *outputs, int count, const char *tool)
 {
     struct spc_output_info info;
-    int code = EXIT_OK;
+    char name[SPC_MAX_NAME];
+    int code = check_names(session, count, tool);
 
-    if (mkdir(folder, 0777) && errno != EEXIST)
+    if (!code && mkdir(folder, 0777) && errno != EEXIST)
         return tool_fail(tool, "%s: cannot be made: %s", folder, strerror(errno));
     for (int i = 0; i < count && !code; i++) {
-        spc_session_get_output(session, i, &info, NULL, NULL, NULL);
-        code = write_in_folder(folder, info.name, &outputs[i], tool);
+        file_name(session, i, name, &info);
+        code = write_in_folder(folder, name, &outputs[i], tool);
     }
     return code;
 }

@@ -6,6 +6,9 @@ import sys
 
 from tooltest import Tool, check, finish, read_tensor, temporary_folder, tensor
 
+sys.path.insert(0, os.path.join(sys.argv[3], "..", "..", "engine", "python"))
+import spcmodel  # noqa: E402
+
 tool, compare, golden = Tool(sys.argv[1]), Tool(sys.argv[2]), sys.argv[3]
 TINY = golden + "/models/tiny.onnx"
 
@@ -60,6 +63,19 @@ def test_all_outputs(folder):
     _, dims, _ = read_tensor(folder + "/all/4.features.tensor")
     _, index_dims, _ = read_tensor(folder + "/all/4.indices.tensor")
     check(dims[0] == index_dims[0] and index_dims[1] == 4, "rows of features and indices")
+
+
+def test_names_that_clash(folder):
+    net = spcmodel.Network(grid=(9, 32, 32))
+    x = net.conv(net.input, 4, subm=True)
+    y = net.conv(x, 4, subm=True)
+    x.name, y.name = "a/b", "a_b"
+    net.output(y)
+    net.save(folder + "/clash.onnx")
+    code, _, err = tool.run("--model", folder + "/clash.onnx", *frame("tiny.some"),
+                            "--output-all", folder + "/clash")
+    check(code == 2 and "outputs a/b and a_b would be one file" in err, "names clash: " + err)
+    check(not os.path.exists(folder + "/clash"), "names clash, but a folder was made")
 
 
 def test_sparse_output(folder):
@@ -127,8 +143,8 @@ def test_bad_input(folder):
 
 tool.has_manual()
 test_list()
-for test in (test_run, test_all_outputs, test_sparse_output, test_empty_frame,
-             test_bad_input):
+for test in (test_run, test_all_outputs, test_names_that_clash, test_sparse_output,
+             test_empty_frame, test_bad_input):
     with temporary_folder() as temporary:
         test(temporary)
 finish()
