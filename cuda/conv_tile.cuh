@@ -178,15 +178,15 @@ struct pass {
     uint16_t *table;
 };
 
-/* The row of zeros for those of a lane's two rows that have no neighbour. Deep halos, where reading
- * is what takes time: in a bank that the eight rows of four lanes leave free, which one ldmatrix
- * reads. Called by all lanes of a warp. */
+/* The row of zeros for those of a lane's two rows that have no neighbour: in a bank that the eight
+ * rows of four lanes leave free, which one ldmatrix reads. With 16 channels choosing costs more
+ * than it saves. Called by all lanes of a warp. */
 template <int DEPTH>
 static __device__ __forceinline__ int zero_row(bool even_here, int even, bool odd_here, int odd)
 {
     uint32_t used = (even_here ? 1u << (even & 7) : 0) | (odd_here ? 1u << (odd & 7) : 0);
 
-    if (DEPTH < 64)
+    if (DEPTH < 32)
         return threadIdx.x % ZERO_ROWS;
     used |= __shfl_xor_sync(~0u, used, 1);
     used |= __shfl_xor_sync(~0u, used, 2);
