@@ -49,8 +49,10 @@ enum spc_cuda_conv_way {
     SPC_CUDA_CONV_WGMMA, /* wgmma: 9.0 */
 };
 
-/* Whether the fast convolution takes these channels and offsets. */
-bool spc_cuda_conv_fast_supported(int32_t cin, int32_t cout, int32_t in_stride, int32_t offsets);
+/* Whether the fast convolution takes these channels, and blobs of this shape, on the current
+ * device. */
+bool spc_cuda_conv_fast_supported(int32_t cin, int32_t cout, int32_t in_stride,
+                                  const struct spc_cuda_blobs *blobs);
 
 /* Packed weights: bytes of them, and the packing itself (host memory) from float32
  * [groups * run][cin][cout] in the order of kernel offsets. */

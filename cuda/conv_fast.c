@@ -25,24 +25,49 @@ static cudaError_t look(struct device *device)
     return code;
 }
 
-bool spc_cuda_conv_fast_supported(int32_t cin, int32_t cout, int32_t in_stride, int32_t offsets)
+static struct conv_job make_job(const struct spc_cuda_conv_fast *conv)
 {
+    struct spc_cuda_conv_shape shape = spc_cuda_conv_shape(conv->cin, conv->cout);
+    struct conv_job job = {.conv = *conv, .blocks = shape.blocks, .chunks = shape.chunks};
+
+    /* Up to a whole batch of the shallowest kernel, four steps. */
+    job.table_steps = (conv->blobs.groups * conv->blobs.run + 3) / 4 * 4;
+    return job;
+}
+
+/* Whether shared memory holds the rows of one batch of steps, each row for itself: what a tile
+ * needs whose halo does not fit. Of the two kernels mma.sync's has less memory where it is used. */
+static bool fits(const struct conv_job *job, struct spc_cuda_conv_shape shape, size_t shared)
+{
+    size_t fixed = spc_cuda_mma_fixed(job, shape.width), row = (size_t)shape.depth * 2;
+    int32_t steps = SPC_CUDA_CONV_SLICE / spc_cuda_conv_slice(shape);
+
+    return fixed < shared &&
+           spc_cuda_halo_capacity(job, shared - fixed, row) >= steps * SPC_CUDA_BLOB_ROWS;
+}
+
+bool spc_cuda_conv_fast_supported(int32_t cin, int32_t cout, int32_t in_stride,
+                                  const struct spc_cuda_blobs *blobs)
+{
+    struct spc_cuda_conv_fast conv = {.cin = cin, .cout = cout, .blobs = *blobs};
+    struct conv_job job = make_job(&conv);
+    struct device device;
+
     return cin <= in_stride && in_stride % 8 == 0 && cout % 8 == 0 &&
-           offsets <= SPC_CUDA_BLOB_MAX_STEPS;
+           blobs->groups * blobs->run <= SPC_CUDA_BLOB_MAX_STEPS && !look(&device) &&
+           fits(&job, spc_cuda_conv_shape(cin, cout), (size_t)device.shared);
 }
 
 cudaError_t spc_cuda_conv_fast(const struct spc_cuda_conv_fast *conv, enum spc_cuda_conv_way way,
                                cudaStream_t stream)
 {
     struct spc_cuda_conv_shape shape = spc_cuda_conv_shape(conv->cin, conv->cout);
-    struct conv_job job = {.conv = *conv, .blocks = shape.blocks, .chunks = shape.chunks};
-    struct device device = {0};
+    struct conv_job job = make_job(conv);
+    struct device device;
     cudaError_t code = look(&device);
 
     if (code)
         return code;
-    /* Up to a whole batch of the shallowest kernel, four steps. */
-    job.table_steps = (conv->blobs.groups * conv->blobs.run + 3) / 4 * 4;
     if (way != SPC_CUDA_CONV_MMA && device.major == 9 && device.minor == 0) {
         code = spc_cuda_conv_wgmma(&job, shape, device.processors, stream);
         if (code != cudaErrorNotSupported)

@@ -9,6 +9,9 @@
 #define SPC_CUDA_SHARED_SM90 (228 * 1024) /* shared memory of a multiprocessor, sm_90 */
 #define SPC_CUDA_SHARED_BLOCK 2048        /* of it the runtime's own and static, of each block */
 
+#define SPC_CUDA_MMA_STAGES 3    /* of weights, in the mma.sync kernel */
+#define SPC_CUDA_MMA_STATIC 1024 /* bytes of its static shared memory, and more */
+
 /* A launch: the caller's description and what follows from it. */
 struct conv_job {
     struct spc_cuda_conv_fast conv;
@@ -31,6 +34,17 @@ cudaError_t spc_cuda_conv_mma(struct conv_job *job, struct spc_cuda_conv_shape s
 #ifdef __cplusplus
 }
 #endif
+
+/* Shared memory of the mma.sync kernel but for the halo: a ring of weights, 64 input channels by
+ * `width` to a stage, the table, the blob, and what is static. */
+static inline size_t spc_cuda_mma_fixed(const struct conv_job *job, int32_t width)
+{
+    size_t stage = SPC_CUDA_CONV_SLICE * (size_t)width * sizeof(uint16_t);
+    size_t table = (size_t)job->table_steps * SPC_CUDA_BLOB_ROWS * sizeof(uint16_t);
+
+    return SPC_CUDA_MMA_STAGES * stage + table + (size_t)job->conv.blobs.stride +
+           SPC_CUDA_MMA_STATIC;
+}
 
 /* Halo rows that `bytes` of shared memory hold: no more than blobs have. */
 static inline int32_t spc_cuda_halo_capacity(const struct conv_job *job, size_t bytes,

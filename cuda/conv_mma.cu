@@ -12,7 +12,7 @@
 #include <cuda_runtime.h>
 
 #define THREADS 256
-#define STAGES 3
+#define STAGES SPC_CUDA_MMA_STAGES
 #define ALIGNMENT 256 /* of the halo: a row's units are found by exclusive or */
 #define MATRIX_ROWS 16 /* rows and depth of one product */
 
@@ -254,15 +254,12 @@ template <int DEPTH, int WIDTH>
 static cudaError_t launch(struct conv_job *job, int processors, size_t shared,
                           cudaStream_t stream)
 {
-    size_t fixed = STAGES * shape<DEPTH, WIDTH>::stage +
-                   (size_t)job->table_steps * TILE_ROWS * sizeof(uint16_t) +
-                   (size_t)job->conv.blobs.stride;
+    size_t fixed = spc_cuda_mma_fixed(job, WIDTH);
     int resident = 0;
     cudaError_t code;
 
-    /* Static shared memory counts too. */
-    job->capacity = spc_cuda_halo_capacity(job, shared - 1024 - fixed, DEPTH * 2);
-    fixed += (size_t)(job->capacity + ZERO_ROWS) * DEPTH * 2;
+    job->capacity = spc_cuda_halo_capacity(job, shared - fixed, DEPTH * 2);
+    fixed += (size_t)(job->capacity + ZERO_ROWS) * DEPTH * 2 - SPC_CUDA_MMA_STATIC;
     code = cudaFuncSetAttribute((const void *)conv_mma<DEPTH, WIDTH>,
                                 cudaFuncAttributeMaxDynamicSharedMemorySize, (int)fixed);
     if (!code)

@@ -10,8 +10,7 @@ bool spc__cuda_is_fast(const struct spc__cuda *cuda, const struct spc__node *nod
 
     return cuda->plan->precision == SPC_PRECISION_FP16 && rulebook->blobs_fit &&
            spc_cuda_conv_fast_supported(node->cin, node->cout, spc__cuda_in_stride(cuda, node),
-                                        spc__rulebook_offsets(
-                                            &cuda->plan->graph.rulebooks[node->rulebook]));
+                                        &rulebook->blobs);
 }
 
 int32_t spc__cuda_in_stride(const struct spc__cuda *cuda, const struct spc__node *node)

@@ -160,11 +160,10 @@ static void run_setup(struct check *check, const struct setup *s)
         .slope = 0.25f,
         .blobs_settled = s->settled,
     };
-    check_true(check,
-               spc_cuda_conv_fast_supported(s->cin, s->cout, c.conv.in_stride,
-                                            s->kernel[0] * s->kernel[1] * s->kernel[2]),
-               "%d > %d channels are refused", s->cin, s->cout);
     random_blobs(check, &c.blobs, s->kernel, s->rows, s->in_rows, s->reach, s->max_halo);
+    check_true(check,
+               spc_cuda_conv_fast_supported(s->cin, s->cout, c.conv.in_stride, &c.blobs.form),
+               "%d > %d channels are refused", s->cin, s->cout);
     make_values(check, &c, s->residual);
     upload(check, &c);
     compare(check, &c, SPC_CUDA_CONV_MMA);
