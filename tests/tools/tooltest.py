@@ -2,6 +2,7 @@
 """What the tests of the tools share: run a program, write small tensors, check, count."""
 import json
 import os
+import shlex
 import struct
 import subprocess
 import sys
@@ -48,7 +49,9 @@ class Tool:
         self.program = program
 
     def run(self, *args):
-        done = subprocess.run([self.program, *map(str, args)], stdout=subprocess.PIPE,
+        # an emulator, where Meson builds for another machine
+        wrapper = shlex.split(os.environ.get("MESON_EXE_WRAPPER", ""))
+        done = subprocess.run([*wrapper, self.program, *map(str, args)], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, timeout=300)
         check(done.returncode in (0, 1, 2),
               "%s %s: exit code %d" % (self.program, args, done.returncode))
