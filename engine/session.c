@@ -2,10 +2,10 @@
 /* Sessions: options, creation, descriptions. Frames are in session_run.c. */
 #include "session.h"
 
+#include "base/cpus.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/options.h"
-#include "base/pool.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

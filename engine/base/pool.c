@@ -5,7 +5,6 @@
 #include "base/mem.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -183,13 +182,4 @@ void spc__pool_run(struct spc__pool *pool, int64_t tasks, spc__task_fn fn, void 
     start_generation(pool);
     work(pool, 0);
     wait_for_helpers(pool);
-}
-
-int spc__available_cpus(void)
-{
-    cpu_set_t set;
-
-    if (sched_getaffinity(0, sizeof(set), &set))
-        return 1;
-    return CPU_COUNT(&set) > 0 ? CPU_COUNT(&set) : 1;
 }

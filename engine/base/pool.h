@@ -25,7 +25,4 @@ int spc__pool_threads(const struct spc__pool *pool);
  * One run at a time per pool; allocates nothing. */
 void spc__pool_run(struct spc__pool *pool, int64_t tasks, spc__task_fn fn, void *context);
 
-/* Processors this process may use (its affinity mask), at least 1. */
-int spc__available_cpus(void);
-
 #endif

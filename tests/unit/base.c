@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Errors, binary16, the thread pool and the shared store. */
+#include "base/cpus.h"
 #include "base/error.h"
 #include "base/half.h"
 #include "base/mem.h"
@@ -7,6 +8,8 @@
 #include "base/shared.h"
 #include "base/text.h"
 #include "test.h"
+
+#include <unistd.h>
 
 TEST(error_message)
 {
@@ -132,6 +135,32 @@ TEST(shared_makes_once)
     spc__shared_destroy(shared);
 }
 
+static int quota(const char *text)
+{
+    char path[] = "/tmp/spc-quota-XXXXXX";
+    int fd = mkstemp(path), cpus;
+
+    if (fd < 0 || dprintf(fd, "%s\n", text) < 0)
+        return -1;
+    close(fd);
+    cpus = spc__quota_cpus(path);
+    unlink(path);
+    return cpus;
+}
+
+TEST(cpu_quota)
+{
+    CHECK_INT(quota("max 100000"), 0);
+    CHECK_INT(quota("100000 100000"), 1);
+    CHECK_INT(quota("150000 100000"), 2); /* a processor and a half keeps two threads busy */
+    CHECK_INT(quota("1 100000"), 1);
+    CHECK_INT(quota("100000 0"), 0);
+    CHECK_INT(quota("nonsense"), 0);
+    CHECK_INT(quota(""), 0);
+    CHECK_INT(spc__quota_cpus("/nowhere/cpu.max"), 0);
+    CHECK(spc__available_cpus() >= 1);
+}
+
 int main(void)
 {
     RUN(error_message);
@@ -141,5 +170,6 @@ int main(void)
     RUN(half_rounding);
     RUN(pool_runs_each_task_once);
     RUN(shared_makes_once);
+    RUN(cpu_quota);
     return test_result();
 }

@@ -336,7 +336,8 @@ struct spc_session_options {
     const char *backend;          /* "auto" (default), "cpu", "cuda" */
     int device;                   /* CUDA device; -1: the current one. Default -1 */
     enum spc_precision precision; /* default AUTO */
-    int threads;                  /* CPU threads; 0 (default): one per available core */
+    int threads;                  /* CPU threads; 0 (default): one per processor that affinity
+                                     and the container's limit leave */
     const char *isa;              /* CPU: "auto" (default), "c", "avx2", "avx512", "neon" */
     int64_t max_voxels;           /* bound of input rows; default 200000 */
     int64_t site_bound;           /* bound of every other level; 0: each node's output_bound */
