@@ -222,19 +222,6 @@ static void count_frame(GstLidarVoxelize *self, gint64 points,
         gst_element_post_message(GST_ELEMENT(self), gst_message_new_latency(GST_OBJECT(self)));
 }
 
-static GstFlowReturn fail(GstLidarVoxelize *self, const struct spc_error *error)
-{
-    if (error->status != SPC_ERR_CAPACITY ||
-        self->settings.overflow != GST_SPCONV_OVERFLOW_DROP_FRAME) {
-        gst_spconv_post_error(GST_ELEMENT(self), error);
-        return GST_FLOW_ERROR;
-    }
-    gst_spconv_count(GST_OBJECT(self), &self->stats.dropped_overflow);
-    GST_ELEMENT_WARNING(self, RESOURCE, NO_SPACE_LEFT, ("A frame is dropped: %s", error->message),
-                        (NULL));
-    return GST_BASE_TRANSFORM_FLOW_DROPPED;
-}
-
 static GstFlowReturn voxelize(GstLidarVoxelize *self, const struct spc_points *points,
                               GstBuffer *out)
 {
@@ -252,7 +239,10 @@ static GstFlowReturn voxelize(GstLidarVoxelize *self, const struct spc_points *p
         spc_voxelizer_run(self->voxelizer, points, view.features, view.indices, &result, &error);
     gst_spconv_voxels_unmap(&view);
     if (status)
-        return fail(self, &error);
+        return gst_spconv_refuse_frame(
+            GST_ELEMENT(self), &error,
+            self->settings.overflow == GST_SPCONV_OVERFLOW_DROP_FRAME,
+            &self->stats.dropped_overflow);
     count_frame(self, points->count, &result, gst_util_get_timestamp() - begin);
     self->empty = !result.num_voxels;
     if (!self->empty)

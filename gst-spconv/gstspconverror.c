@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Errors: see the header. */
 #include "gstspconverror.h"
+#include "gstspconvstats.h"
 
 gboolean gst_spconv_fail(GError **error, const gchar *format, ...)
 {
@@ -65,4 +66,17 @@ GstFlowReturn gst_spconv_post_no_memory(GstElement *element, guint64 rows)
         ("There is no memory for a frame of %" G_GUINT64_FORMAT " voxels: lower max-voxels.", rows),
         (NULL));
     return GST_FLOW_ERROR;
+}
+
+GstFlowReturn gst_spconv_refuse_frame(GstElement *element, const struct spc_error *error,
+                                      gboolean drop, guint64 *dropped)
+{
+    if (error->status != SPC_ERR_CAPACITY || !drop) {
+        gst_spconv_post_error(element, error);
+        return GST_FLOW_ERROR;
+    }
+    gst_spconv_count(GST_OBJECT(element), dropped);
+    GST_ELEMENT_WARNING(element, RESOURCE, NO_SPACE_LEFT,
+                        ("A frame is dropped: %s", error->message), (NULL));
+    return GST_BASE_TRANSFORM_FLOW_DROPPED;
 }

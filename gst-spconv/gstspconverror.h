@@ -3,6 +3,7 @@
 #ifndef GST_SPCONV_ERROR_H
 #define GST_SPCONV_ERROR_H
 
+#include <gst/base/gstbasetransform.h>
 #include <gst/gst.h>
 #include <spc/spc.h>
 
@@ -21,6 +22,11 @@ gboolean gst_spconv_refuse_caps(GstElement *element, gboolean *refused, const gc
 
 /* Posts that memory is short; returns GST_FLOW_ERROR. */
 GstFlowReturn gst_spconv_post_no_memory(GstElement *element, guint64 rows);
+
+/* What a transform returns for a frame that the engine refused. A frame over a bound is dropped
+ * with a warning, and counted in `*dropped`, where `drop` is TRUE; all else posts the error. */
+GstFlowReturn gst_spconv_refuse_frame(GstElement *element, const struct spc_error *error,
+                                      gboolean drop, guint64 *dropped);
 
 G_END_DECLS
 

@@ -90,18 +90,6 @@ static GstFlowReturn take_sites(GstSpconvInfer *self, GstBuffer *out)
     return GST_FLOW_OK;
 }
 
-static GstFlowReturn fail(GstSpconvInfer *self, const struct spc_error *error)
-{
-    if (error->status != SPC_ERR_CAPACITY || self->overflow != GST_SPCONV_OVERFLOW_DROP_FRAME) {
-        gst_spconv_post_error(GST_ELEMENT(self), error);
-        return GST_FLOW_ERROR;
-    }
-    gst_spconv_count(GST_OBJECT(self), &self->stats.dropped_overflow);
-    GST_ELEMENT_WARNING(self, RESOURCE, NO_SPACE_LEFT, ("A frame is dropped: %s", error->message),
-                        (NULL));
-    return GST_BASE_TRANSFORM_FLOW_DROPPED;
-}
-
 /* ------------------------------------------------------------------ vmethods ----------------- */
 
 static GstFlowReturn submit_input_buffer(GstBaseTransform *trans, gboolean is_discont,
@@ -150,7 +138,9 @@ static GstFlowReturn transform_mapped(GstSpconvInfer *self, const struct gst_spc
     if (!sparse)
         gst_buffer_unmap(out, &map);
     if (status)
-        return fail(self, &error);
+        return gst_spconv_refuse_frame(GST_ELEMENT(self), &error,
+                                       self->overflow == GST_SPCONV_OVERFLOW_DROP_FRAME,
+                                       &self->stats.dropped_overflow);
     count_frame(self, view->num_voxels, elapsed);
     if (sparse)
         return take_sites(self, out);
