@@ -2,19 +2,6 @@
 /* The reference for pairs: for every output row and kernel offset, one lookup. */
 #include "cpu/pairs_build.h"
 
-/* Coordinate on the input side that meets output coordinate o at kernel offset k, or -1. */
-static int32_t source(const struct spc__geometry *g, int axis, int32_t o, int32_t k)
-{
-    int32_t t;
-
-    if (g->subm)
-        return o + (k - g->kernel[axis] / 2) * g->dilation[axis];
-    if (!g->inverse)
-        return o * g->stride[axis] + k * g->dilation[axis] - g->padding[axis];
-    t = o + g->padding[axis] - k * g->dilation[axis];
-    return t < 0 || t % g->stride[axis] ? -1 : t / g->stride[axis];
-}
-
 static int32_t find(const struct spc__pairs_job *job, const int32_t *coords, int k)
 {
     const struct spc__geometry *g = job->geometry;
@@ -22,8 +9,9 @@ static int32_t find(const struct spc__pairs_job *job, const int32_t *coords, int
     int32_t ky = k / g->kernel[2] % g->kernel[1];
     int32_t kz = k / g->kernel[2] / g->kernel[1];
 
-    return spc__sites_row(job->in, source(g, 0, coords[0], kz), source(g, 1, coords[1], ky),
-                          source(g, 2, coords[2], kx));
+    return spc__sites_row(job->in, spc__pairs_input(g, 0, coords[0], kz),
+                          spc__pairs_input(g, 1, coords[1], ky),
+                          spc__pairs_input(g, 2, coords[2], kx));
 }
 
 static void window_c(const struct spc__pairs_job *job, int64_t first_row, int64_t end_row,
