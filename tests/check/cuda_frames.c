@@ -47,13 +47,6 @@ struct spc_cuda_report *twin_frame_report(struct check *check, const struct twin
     return report;
 }
 
-int64_t twin_random_density(struct check *check)
-{
-    static const int64_t densities[] = {0, 1, 10, 100, 500, 1000};
-
-    return densities[check_int(check, 0, 5)];
-}
-
 void twin_random_geometry(struct check *check, struct spc__geometry *g, const int32_t in[3],
                           int32_t out[3])
 {

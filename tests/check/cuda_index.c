@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The index on the device against the CPU's, bit for bit: sites and faults. */
+#include "cells.h"
 #include "cuda_sites.h"
 #include "device.h"
 
@@ -10,7 +11,7 @@ static void run_frames(struct check *check, struct twin_frame *f, const struct s
 {
     for (int i = 0; i < 3; i++) {
         int64_t count;
-        int32_t(*rows)[4] = twin_rows(check, f->levels[0].grid, twin_random_density(check), &count);
+        int32_t(*rows)[4] = cells_rows(check, f->levels[0].grid, cells_density(check), &count);
 
         twin_frame_run(check, f, rows[0], count, (int32_t)count);
         twin_check_input(check, f, rows[0], count);
@@ -121,7 +122,7 @@ static void test_bounds(struct check *check)
 
     if (!device_usable(check))
         return;
-    rows = twin_rows(check, grid, 100, &count);
+    rows = cells_rows(check, grid, 100, &count);
     twin_make(&twins[0], grid, count);
     twin_make(&twins[1], grid, 300);
     f.makers[1].geometry = twin_geometry(&g);

@@ -20,10 +20,6 @@ struct twin {
 void twin_make(struct twin *twin, const int32_t grid[3], int64_t bound);
 void twin_clear(struct twin *twin);
 
-/* Index rows of random cells in random order, each cell on with the given chance; check_alloc(). */
-int32_t (*twin_rows(struct check *check, const int32_t grid[3], int64_t per_mille,
-                    int64_t *count))[4];
-
 /* Whether count, words and coordinates are the CPU's. */
 bool twin_same(struct check *check, const struct twin *twin);
 
@@ -65,7 +61,6 @@ void twin_check_tables(struct check *check, const struct spc__geometry *g, const
 void twin_random_geometry(struct check *check, struct spc__geometry *g, const int32_t in[3],
                           int32_t out[3]);
 void twin_random_grid(struct check *check, int round, int32_t grid[3]);
-int64_t twin_random_density(struct check *check);
 int64_t twin_cells(const int32_t grid[3]);
 #define TWIN_ROUNDS 48
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Neighbour tables and tile blobs of the device against the CPU's pairs. */
+#include "cells.h"
 #include "cuda_sites.h"
 #include "device.h"
 
@@ -148,7 +149,7 @@ static void test_tables(struct check *check)
         f.makers[1].geometry = twin_geometry(&g[1]);
         twin_make(&twins[1], grid, twin_cells(grid));
         twin_frame_make(check, &f, twins, 2);
-        rows = twin_rows(check, f.levels[0].grid, twin_random_density(check), &count);
+        rows = cells_rows(check, f.levels[0].grid, cells_density(check), &count);
         twin_frame_run(check, &f, rows[0], count, (int32_t)count);
         twin_check_input(check, &f, rows[0], count);
         twin_check_strided(check, &f, 1, &g[1]);

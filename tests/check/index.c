@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Sites and pairs: the fast ways against the references. */
-#include "check.h"
+#include "cells.h"
 
 #include "cpu/pairs_build.h"
 
@@ -39,22 +39,10 @@ static void make_sites(struct spc__sites *sites, const int32_t grid[3], int64_t 
 static void random_sites(struct check *check, struct spc__sites *sites, const int32_t grid[3],
                          int64_t per_mille)
 {
-    int64_t cells = (int64_t)grid[0] * grid[1] * grid[2], n = 0;
-    int32_t(*rows)[4] = check_alloc(check, (size_t)cells * sizeof(*rows));
+    int64_t cells = (int64_t)grid[0] * grid[1] * grid[2], n;
+    int32_t(*rows)[4] = cells_rows(check, grid, per_mille, &n);
     int32_t *map = check_alloc(check, (size_t)cells * sizeof(*map));
 
-    for (int64_t i = 0; i < cells; i++) {
-        int64_t at;
-
-        if (check_int(check, 0, 999) >= per_mille)
-            continue;
-        at = check_int(check, 0, n);
-        memmove(rows[n++], rows[at], sizeof(rows[at]));
-        rows[at][0] = 0;
-        rows[at][1] = (int32_t)(i / grid[2] / grid[1]);
-        rows[at][2] = (int32_t)(i / grid[2] % grid[1]);
-        rows[at][3] = (int32_t)(i % grid[2]);
-    }
     make_sites(sites, grid, cells);
     check_true(check, !spc__sites_from_indices(sites, rows[0], n, SPC_INDEX_ZYX, map, NULL),
                "%lld sites are refused", (long long)n);
@@ -180,13 +168,6 @@ static void check_build(struct check *check, const struct geometry *g, const str
 static const int32_t grids_z[] = {1, 2, 5, 21, 41, 63, 64, 65, 130};
 #define NUM_GRIDS_Z (int)(sizeof(grids_z) / sizeof(grids_z[0]))
 
-static int64_t random_density(struct check *check)
-{
-    static const int64_t densities[] = {0, 1, 10, 100, 500, 1000};
-
-    return densities[check_int(check, 0, 5)];
-}
-
 static void test_subm(struct check *check)
 {
     for (int round = 0; round < 6 * NUM_GRIDS_Z; round++) {
@@ -198,7 +179,7 @@ static void test_subm(struct check *check)
         g.offsets = 1;
         for (int a = 0; a < 3; a++)
             g.offsets *= g.raw.kernel[a] |= 1;
-        random_sites(check, &sites, g.in_grid, random_density(check));
+        random_sites(check, &sites, g.in_grid, cells_density(check));
         check_build(check, &g, &sites, &sites);
         spc__sites_clear(&sites);
         check_release(check);
@@ -216,7 +197,7 @@ static void test_strided(struct check *check)
         const struct spc__geometry *raw = &g.raw;
 
         random_geometry(check, &g, grids_z[round % NUM_GRIDS_Z]);
-        random_sites(check, &in, g.in_grid, random_density(check));
+        random_sites(check, &in, g.in_grid, cells_density(check));
         make_sites(&out, g.out_grid, (int64_t)g.out_grid[0] * g.out_grid[1] * g.out_grid[2]);
         check_true(check,
                    !spc__sites_from_strided(&out, &in, raw->kernel, raw->stride, raw->padding,
