@@ -69,7 +69,8 @@ cudaError_t spc_cuda_conv_fast(const struct spc_cuda_conv_fast *conv, enum spc_c
     if (code)
         return code;
     if (way != SPC_CUDA_CONV_MMA && device.major == 9 && device.minor == 0) {
-        code = spc_cuda_conv_wgmma(&job, shape, device.processors, stream);
+        code = (shape.depth <= 32 ? spc_cuda_conv_wgmma_narrow : spc_cuda_conv_wgmma_wide)(
+            &job, shape, device.processors, stream);
         if (code != cudaErrorNotSupported)
             return code;
     }

@@ -7,6 +7,7 @@
  * a warp's sums fit its registers. All threads copy weights into a ring, batch by batch.
  */
 #include "cuda/conv_kernels.h"
+#include "cuda/conv_sums.cuh"
 #include "cuda/conv_tile.cuh"
 
 #include <cuda_runtime.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Instructions that Hopper brought: barriers that count bytes, bulk copies, kernels that start
- * before the one in front of them has ended, and matrix products of a warpgroup. */
+/* Instructions that Hopper brought: barriers that count bytes, bulk copies, and matrix products of
+ * a warpgroup. For kernels that overlap see launch.cuh. */
 #ifndef SPC_CUDA_HOPPER_CUH
 #define SPC_CUDA_HOPPER_CUH
 
@@ -47,19 +47,6 @@ static __device__ __forceinline__ void bulk_copy(uint32_t to, const void *from, 
                  "[%0], [%1], %2, [%3];" ::"r"(to),
                  "l"(from), "r"(bytes), "r"(barrier)
                  : "memory");
-}
-
-/* ---- overlapping kernels ---- */
-
-/* Until the kernel before this one has ended and its writes are seen. */
-static __device__ __forceinline__ void wait_for_previous()
-{
-    asm volatile("griddepcontrol.wait;" ::: "memory");
-}
-
-static __device__ __forceinline__ void let_next_start()
-{
-    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 }
 
 /* ---- products of 64 rows x WIDTH columns ---- */

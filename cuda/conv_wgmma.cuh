@@ -1,20 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The fast convolution on Hopper (sm_90a): halo in shared memory, ldmatrix gather into registers,
- * warpgroup matrix instructions.
+ * The pieces of the fast convolution on Hopper (sm_90a): where things are in shared memory, the
+ * ring of weights, the warp that orders them, and the products.
  *
- * A block is two warpgroups, 64 rows each, and a warp that does nothing but order weights: images
- * of weights come through a ring of stages by bulk copies. Blocks go through tiles with the stride
- * of the grid, because the number of tiles is known on the device only.
+ * Two warpgroups compute, 64 rows of a tile each, and a warp of its own does nothing but order:
+ * images of weights come through a ring of stages by bulk copies. Rows are gathered by ldmatrix
+ * from the halo in shared memory into registers, for warpgroup matrix instructions.
+ *
+ * A kernel reads and writes nothing but blobs, counts and weights before it calls settle(), the
+ * first two only where they are `blobs_settled`.
  */
+#ifndef SPC_CUDA_CONV_WGMMA_CUH
+#define SPC_CUDA_CONV_WGMMA_CUH
+
 #include "cuda/conv_kernels.h"
+#include "cuda/conv_sums.cuh"
 #include "cuda/conv_tile.cuh"
+#include "cuda/hopper.cuh"
+#include "cuda/launch.cuh"
 
 #include <cuda_runtime.h>
-
-#ifdef SPC_CUDA_SM90A
-
-#include "cuda/hopper.cuh"
 
 #define CONSUMERS 256 /* threads that compute: two warpgroups, 64 rows each */
 #define THREADS (CONSUMERS + 32)
@@ -26,15 +31,6 @@
 static __device__ __forceinline__ void consumers_sync()
 {
     asm volatile("bar.sync 1, %0;" ::"n"(CONSUMERS) : "memory");
-}
-
-/* Before anything is read or written but blobs, counts and weights; waits but once. The next kernel
- * may then start: what was before this one has ended, so that the next may read blobs that were
- * made before this one. */
-static __device__ __forceinline__ void settle()
-{
-    wait_for_previous();
-    let_next_start();
 }
 
 /* Where things are in shared memory. */
@@ -260,174 +256,6 @@ static __device__ __forceinline__ void multiply_pass(float (&acc)[WIDTH / 8][4],
         multiply_ahead<DEPTH, WIDTH>(acc, at, row, lane, batches, turn);
 }
 
-/* A thread's place in its block, and the rows of its sums in the tile. */
-struct self {
-    int thread, lane;
-    int row, rows; /* first of its sums, and all that there are */
-};
-
-/* One tile: all chunks of input channels, all passes; one where no step is active. */
-template <int DEPTH, int WIDTH>
-static __device__ __forceinline__ void sum_tile(float (&acc)[WIDTH / 8][4],
-                                                const struct conv_job &job,
-                                                const struct places &at, const struct self &self,
-                                                struct turn &turn)
-{
-    struct tile tile = open_tile<DEPTH, WIDTH>(job, at.blob);
-    const uint16_t *row = at.table + self.thread / 32 * 16 + self.lane % 16;
-    int chunk = 0, first = 0;
-
-#pragma unroll 1
-    while (chunk < job.chunks) {
-        int steps = min(tile.pass_steps, tile.steps - first);
-        struct pass pass = {first, steps, chunk * DEPTH, at.halo, at.table};
-
-        consumers_sync(); /* nobody reads what the pass before left */
-        if (!tile.direct)
-            settle();
-        fill_table<DEPTH, WIDTH, CONSUMERS>(job, tile, pass, self.thread);
-        settle();
-        if (tile.direct)
-            copy_halo<DEPTH, WIDTH, CONSUMERS>(job, tile, pass, self.thread);
-        copy_commit();
-        if (!chunk && !first)
-            begin_sums<WIDTH / 8, shape<DEPTH, WIDTH>::group>(
-                job.conv, acc, self.row, self.rows, blockIdx.y * WIDTH, self.lane);
-        first += steps;
-        if (first >= tile.steps) {
-            first = 0;
-            chunk++;
-        }
-        if (self.lane == 0 && chunk == job.chunks)
-            barrier_arrive(barrier_at(at, BLOB_EMPTY));
-        copy_wait<0>();
-        consumers_sync();
-        multiply_pass<DEPTH, WIDTH>(acc, at, row, self.lane, steps, turn);
-    }
-}
-
-template <int DEPTH, int WIDTH>
-static __device__ __forceinline__ void compute(const struct conv_job &job,
-                                               const struct places &at, int thread)
-{
-    struct turn turn = {0, 0};
-    uint32_t parity = 0;
-    int rows, tiles;
-
-    if (!job.conv.blobs_settled)
-        settle();
-    rows = conv_rows(job.conv);
-    tiles = (int)spc_cuda_blob_tiles(rows);
-#pragma unroll 1
-    for (int i = blockIdx.x; i < tiles; i += gridDim.x) {
-        int row = i * TILE_ROWS + thread / 32 * 16 + thread % 32 / 4;
-        struct self self = {thread, thread % 32, row, rows};
-        float acc[WIDTH / 8][4];
-
-        barrier_wait(barrier_at(at, BLOB_FULL), parity);
-        parity ^= 1;
-        sum_tile<DEPTH, WIDTH>(acc, job, at, self, turn);
-        finish_sums<WIDTH / 8, shape<DEPTH, WIDTH>::group>(job.conv, acc, row, rows,
-                                                           blockIdx.y * WIDTH, self.lane);
-    }
-}
-
 #endif
-
-template <int DEPTH, int WIDTH, int BLOCKS>
-static __global__ void __launch_bounds__(THREADS, BLOCKS)
-    conv_wgmma(const __grid_constant__ struct conv_job job)
-{
-#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
-    extern __shared__ __align__(ALIGNMENT) uint8_t memory[];
-    __shared__ uint64_t barriers[BARRIERS];
-    constexpr int ring = STAGES * shape<DEPTH, WIDTH>::stage;
-    int thread = threadIdx.x;
-    uint8_t *table = memory + ring + (job.capacity + ZERO_ROWS) * DEPTH * 2;
-    /* The last through a shuffle, or the compiler works it out anew in every loop. */
-    struct places at = {shared_address(memory), shared_address(memory) + ring, (uint16_t *)table,
-                        table + job.table_steps * TILE_ROWS * 2,
-                        __shfl_sync(~0u, shared_address(barriers), 0)};
-
-    if (thread == 0) {
-        for (int i = 0; i < STAGES; i++) {
-            barrier_init(barrier_at(at, FULL + i), 1);
-            barrier_init(barrier_at(at, EMPTY + i), CONSUMERS / 32);
-        }
-        barrier_init(barrier_at(at, BLOB_FULL), 1);
-        barrier_init(barrier_at(at, BLOB_EMPTY), CONSUMERS / 32);
-        asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
-    }
-    clear_zero_rows<DEPTH>(memory + ring, thread);
-    __syncthreads();
-    if (thread >= CONSUMERS) {
-        if (thread == CONSUMERS)
-            order_weights<DEPTH, WIDTH>(job, at);
-        return;
-    }
-    compute<DEPTH, WIDTH>(job, at, thread);
-#endif
-}
-
-/* ---- launching ---- */
-
-template <int DEPTH, int WIDTH, int BLOCKS>
-static cudaError_t launch(struct conv_job *job, int processors, cudaStream_t stream)
-{
-    using form = shape<DEPTH, WIDTH>;
-    size_t table = (size_t)job->table_steps * TILE_ROWS * 2;
-    size_t fixed = STAGES * form::stage + table + (size_t)job->conv.blobs.stride;
-    size_t room = SPC_CUDA_SHARED_SM90 / BLOCKS - SPC_CUDA_SHARED_BLOCK;
-    cudaLaunchAttribute early = {};
-    cudaLaunchConfig_t config = {};
-    cudaError_t code;
-
-    job->capacity = spc_cuda_halo_capacity(job, room - fixed, DEPTH * 2);
-    config.dynamicSmemBytes = fixed + (size_t)(job->capacity + ZERO_ROWS) * DEPTH * 2;
-    config.gridDim = dim3(spc_cuda_conv_grid(job, processors * BLOCKS), job->blocks);
-    config.blockDim = dim3(THREADS);
-    config.stream = stream;
-    early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-    early.val.programmaticStreamSerializationAllowed = 1;
-    config.attrs = &early;
-    config.numAttrs = 1;
-    code = cudaFuncSetAttribute((const void *)conv_wgmma<DEPTH, WIDTH, BLOCKS>,
-                                cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                (int)config.dynamicSmemBytes);
-    return code ? code
-                : cudaLaunchKernelEx(&config, conv_wgmma<DEPTH, WIDTH, BLOCKS>,
-                                     (const struct conv_job)*job);
-}
-
-extern "C" cudaError_t spc_cuda_conv_wgmma(struct conv_job *job, struct spc_cuda_conv_shape shape,
-                                           int processors, cudaStream_t stream)
-{
-    switch (shape.depth * 1000 + shape.width) {
-    case 16016:
-        return launch<16, 16, 3>(job, processors, stream);
-    case 16032:
-        return launch<16, 32, 3>(job, processors, stream);
-    case 32032:
-        return launch<32, 32, 3>(job, processors, stream);
-    case 32064:
-        return launch<32, 64, 2>(job, processors, stream);
-    case 64064:
-        return launch<64, 64, 2>(job, processors, stream);
-    case 64128:
-        return launch<64, 128, 1>(job, processors, stream);
-    case 128128:
-        return launch<128, 128, 1>(job, processors, stream);
-    }
-    return cudaErrorNotSupported;
-}
-
-#else
-
-extern "C" cudaError_t spc_cuda_conv_wgmma(struct conv_job *job, struct spc_cuda_conv_shape shape,
-                                           int processors, cudaStream_t stream)
-{
-    (void)job, (void)shape, (void)processors, (void)stream;
-    return cudaErrorNotSupported;
-}
 
 #endif
