@@ -18,7 +18,7 @@
 #include <time.h>
 
 #define SETS 4
-#define WARMUP 20
+#define WARMUP 300.0 /* milliseconds of frames before the first that counts: clock rates settle */
 #define FRAMES 200
 
 struct set {
@@ -168,12 +168,13 @@ static int measure(struct spc_session *session, struct set *sets, cudaStream_t s
 {
     static double device[FRAMES], host[FRAMES];
     cudaEvent_t begin, end;
+    double begun = milliseconds();
     struct spc_error err;
 
     if (cudaEventCreate(&begin) || cudaEventCreate(&end))
         return fail("no events");
-    for (int i = -WARMUP; i < FRAMES; i++) {
-        struct set *set = &sets[(i + WARMUP) % SETS];
+    for (int frame = 0, i = -1; i < FRAMES; frame++) {
+        struct set *set = &sets[frame % SETS];
         double start = milliseconds();
         float elapsed = 0;
 
@@ -183,14 +184,16 @@ static int measure(struct spc_session *session, struct set *sets, cudaStream_t s
         cudaEventRecord(end, stream);
         if (spc_session_wait(session, &err))
             return fail(err.message);
-        if (i == -WARMUP)
+        if (!frame)
             printf("first frame: %.2f ms on the host\n", milliseconds() - start);
-        if (i < 0)
+        if (i < 0) {
+            i = milliseconds() - begun > WARMUP ? 0 : -1;
             continue;
+        }
         host[i] = milliseconds() - start;
         if (cudaEventSynchronize(end) || cudaEventElapsedTime(&elapsed, begin, end))
             return fail("events failed");
-        device[i] = elapsed;
+        device[i++] = elapsed;
     }
     qsort(device, FRAMES, sizeof(*device), compare);
     qsort(host, FRAMES, sizeof(*host), compare);
