@@ -3,6 +3,7 @@
 #include "cuda/instance.h"
 
 #include "base/error.h"
+#include "cuda/sites.h"
 
 bool spc__cuda_is_fast(const struct spc__cuda *cuda, const struct spc__node *node)
 {
@@ -65,32 +66,12 @@ static void mark_used(struct spc__cuda *cuda)
 static enum spc_status make_level(struct spc__cuda *cuda, int i, struct spc_error *err)
 {
     const struct spc__level *level = &cuda->plan->graph.levels[i];
-    struct spc_cuda_sites *sites = &cuda->sites[cuda->num_slots];
-    struct spc__cuda_memory *memory = &cuda->memory;
-    const char *what = "the site index of a level";
-    size_t tiles, words;
+    enum spc_status status = spc__cuda_take_sites(&cuda->memory, &cuda->sites[cuda->num_slots],
+                                                  level->grid, level->bound, err);
 
-    for (int a = 0; a < 3; a++)
-        sites->grid[a] = level->grid[a];
-    sites->tiles_y = (level->grid[1] + SPC_CUDA_TILE_Y - 1) / SPC_CUDA_TILE_Y;
-    sites->tiles_x = (level->grid[2] + SPC_CUDA_TILE_X - 1) / SPC_CUDA_TILE_X;
-    sites->words = (level->grid[0] + 63) / 64;
-    sites->bound = level->bound;
-    tiles = (size_t)sites->tiles_y * (size_t)sites->tiles_x;
-    words = tiles * SPC_CUDA_TILE_COLUMNS * (size_t)sites->words;
-    sites->mask = spc__cuda_take(memory, words, sizeof(*sites->mask), what, err);
-    sites->base = spc__cuda_take(memory, words, sizeof(*sites->base), what, err);
-    sites->tile_count = spc__cuda_take(memory, tiles, sizeof(*sites->tile_count), what, err);
-    sites->group_count = spc__cuda_take(memory, SPC_CUDA_MAX_GROUPS,
-                                        sizeof(*sites->group_count), what, err);
-    sites->coords =
-        spc__cuda_take(memory, (size_t)level->bound, 4 * sizeof(*sites->coords), what, err);
-    sites->count = spc__cuda_take(memory, 1, sizeof(*sites->count), what, err);
-    if (!sites->mask || !sites->base || !sites->tile_count || !sites->group_count ||
-        !sites->coords || !sites->count)
-        return SPC_ERR_MEMORY;
-    cuda->levels[i].slot = cuda->num_slots++;
-    return SPC_OK;
+    if (!status)
+        cuda->levels[i].slot = cuda->num_slots++;
+    return status;
 }
 
 /* A level comes after the one that it is made from, in the graph and here. */
