@@ -217,7 +217,7 @@ static enum spc_status make_stream(struct spc__cuda *cuda, struct spc_error *err
     if (!code)
         code = cudaEventCreateWithFlags(&cuda->end, flags);
     if (!code)
-        code = cudaGetDeviceProperties(&prop, cuda->device);
+        code = cudaGetDeviceProperties(&prop, cuda->context.device);
     if (code)
         return spc__cuda_fail(err, code, "making a stream");
     cuda->major = prop.major;
@@ -278,16 +278,15 @@ enum spc_status spc__cuda_create(const struct spc__plan *plan, struct spc__share
 {
     struct spc__cuda *cuda = take_zeroed(1, sizeof(*cuda), err);
     enum spc_status status;
-    int previous;
 
     if (!cuda)
         return SPC_ERR_MEMORY;
     cuda->plan = plan;
     cuda->profile = options->profile;
     cuda->use_graph = options->cuda_graph && !options->profile;
-    status = spc__cuda_find(options->device, &cuda->device, err);
+    status = spc__cuda_get_context(options->device, &cuda->context, err);
     if (!status)
-        status = spc__cuda_enter(cuda->device, &previous, err);
+        status = spc__cuda_enter(&cuda->context, err);
     if (status) {
         free(cuda);
         return status;
@@ -295,7 +294,7 @@ enum spc_status spc__cuda_create(const struct spc__plan *plan, struct spc__share
     status = make(cuda, shared, options, err);
     if (!status)
         status = warm_up(cuda, err);
-    spc__cuda_leave(cuda->device, previous);
+    spc__cuda_leave(&cuda->context);
     if (status)
         spc__cuda_destroy(cuda);
     else
@@ -323,19 +322,18 @@ static void destroy_device_side(struct spc__cuda *cuda)
         cudaStreamDestroy(cuda->stream);
     if (cuda->aside)
         cudaStreamDestroy(cuda->aside);
-    spc__cuda_free_all(&cuda->memory);
 }
 
 void spc__cuda_destroy(void *instance)
 {
     struct spc__cuda *cuda = instance;
     const struct spc__graph *graph = &cuda->plan->graph;
-    int previous;
 
-    if (!spc__cuda_enter(cuda->device, &previous, NULL)) {
+    if (!spc__cuda_enter(&cuda->context, NULL)) {
         destroy_device_side(cuda);
-        spc__cuda_leave(cuda->device, previous);
+        spc__cuda_leave(&cuda->context);
     }
+    spc__cuda_free_all(&cuda->context, &cuda->memory);
     for (int i = 0; cuda->levels && i < graph->num_levels; i++)
         free(cuda->levels[i].host_indices);
     for (int i = 0; cuda->outputs && i < graph->num_outputs; i++)

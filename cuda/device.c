@@ -91,21 +91,6 @@ enum spc_status spc__cuda_find(int device, int *found, struct spc_error *err)
     return SPC_OK;
 }
 
-enum spc_status spc__cuda_enter(int device, int *previous, struct spc_error *err)
-{
-    cudaError_t code = cudaGetDevice(previous);
-
-    if (!code && *previous != device)
-        code = cudaSetDevice(device);
-    return code ? spc__cuda_fail(err, code, "choosing the device") : SPC_OK;
-}
-
-void spc__cuda_leave(int device, int previous)
-{
-    if (previous != device)
-        cudaSetDevice(previous);
-}
-
 struct spc__cuda_block {
     struct spc__cuda_block *next;
     void *memory;
@@ -153,16 +138,20 @@ void *spc__cuda_take_pinned(struct spc__cuda_memory *memory, size_t count, size_
     return take(memory, count, size, true, what, err);
 }
 
-void spc__cuda_free_all(struct spc__cuda_memory *memory)
+void spc__cuda_free_all(const struct spc__cuda_context *context, struct spc__cuda_memory *memory)
 {
+    bool alive = !spc__cuda_enter(context, NULL);
+
     while (memory->blocks) {
         struct spc__cuda_block *block = memory->blocks;
 
         memory->blocks = block->next;
-        if (block->pinned)
+        if (alive && block->pinned)
             cudaFreeHost(block->memory);
-        else
+        else if (alive)
             cudaFree(block->memory);
         free(block);
     }
+    if (alive)
+        spc__cuda_leave(context);
 }

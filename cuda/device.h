@@ -3,6 +3,7 @@
 #ifndef SPC_CUDA_DEVICE_H
 #define SPC_CUDA_DEVICE_H
 
+#include <cudaTypedefs.h>
 #include <cuda_runtime_api.h>
 #include <spc/spc.h>
 
@@ -17,12 +18,28 @@ enum spc_status spc__cuda_fail(struct spc_error *err, cudaError_t code, const ch
  * driver, a driver that is too old, no such device, too old a device. */
 enum spc_status spc__cuda_find(int device, int *found, struct spc_error *err);
 
-/* Makes `device` current on this thread and remembers what was; a context that another library
- * made current on that device stays. Pair with spc__cuda_leave(). */
-enum spc_status spc__cuda_enter(int device, int *previous, struct spc_error *err);
-void spc__cuda_leave(int device, int previous);
+/* A context, in which all of an instance is made, used and freed, whichever is current when it is
+ * called. Handles are used again after a context is destroyed, ids never. */
+struct spc__cuda_context {
+    int device;
+    CUcontext handle;
+    uint64_t id;
+    PFN_cuCtxGetId_v12000 get_id;
+    PFN_cuCtxPushCurrent_v4000 push;
+    PFN_cuCtxPopCurrent_v4000 pop;
+};
 
-/* Blocks that live as long as an instance. */
+/* With device -1 the context that is current on this thread; where none is, and with a number, the
+ * primary context of the device. Fails as spc__cuda_find() does. */
+enum spc_status spc__cuda_get_context(int device, struct spc__cuda_context *context,
+                                      struct spc_error *err);
+
+/* Makes the context current on this thread; spc__cuda_leave() brings back what was, in whatever
+ * way it had been made current. They nest. SPC_ERR_DEVICE where the context is gone. */
+enum spc_status spc__cuda_enter(const struct spc__cuda_context *context, struct spc_error *err);
+void spc__cuda_leave(const struct spc__cuda_context *context);
+
+/* Blocks of one context that live as long as an instance. */
 struct spc__cuda_memory {
     struct spc__cuda_block *blocks;
     size_t device_bytes, host_bytes;
@@ -34,6 +51,7 @@ void *spc__cuda_take(struct spc__cuda_memory *memory, size_t count, size_t size,
                      struct spc_error *err);
 void *spc__cuda_take_pinned(struct spc__cuda_memory *memory, size_t count, size_t size,
                             const char *what, struct spc_error *err);
-void spc__cuda_free_all(struct spc__cuda_memory *memory);
+/* Frees the blocks of a context; those of one that is gone went with it. */
+void spc__cuda_free_all(const struct spc__cuda_context *context, struct spc__cuda_memory *memory);
 
 #endif

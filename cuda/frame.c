@@ -246,10 +246,9 @@ enum spc_status spc__cuda_submit(void *instance, const struct spc_voxels *voxels
 {
     struct spc__cuda *cuda = instance;
     bool host = voxels->memory == SPC_MEMORY_HOST;
-    int previous;
     cudaError_t code;
 
-    if (spc__cuda_enter(cuda->device, &previous, err))
+    if (spc__cuda_enter(&cuda->context, err))
         return SPC_ERR_DEVICE;
     cuda->voxels = *voxels;
     cuda->frame_outputs = outputs;
@@ -265,6 +264,6 @@ enum spc_status spc__cuda_submit(void *instance, const struct spc_voxels *voxels
     bind(cuda, outputs, num_outputs);
     code = start(cuda, voxels, outputs, num_outputs,
                  host ? cuda->stream : (cudaStream_t)voxels->stream);
-    spc__cuda_leave(cuda->device, previous);
+    spc__cuda_leave(&cuda->context);
     return code ? spc__cuda_fail(err, code, "submitting a frame") : SPC_OK;
 }

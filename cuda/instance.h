@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An instance of the CUDA backend: a plan with its memory on one device.
+ * An instance of the CUDA backend: a plan with its memory, in one context of a device.
  *
  * A frame is a list of steps, fixed when the instance is made; each launches kernels on a stream.
  * submit() records them once as a CUDA graph and replays it, as long as the frame's pointers stay
@@ -61,9 +61,9 @@ struct spc__cuda_rulebook {
     int64_t nbr_stride;
 };
 
-/* Weights of one convolution on one device, shared between instances. */
+/* Weights of one convolution in one context, shared between instances. */
 struct spc__cuda_weights {
-    int device;
+    struct spc__cuda_context context;
     struct spc__cuda_memory memory;
     void *weights; /* as the convolution reads them: see kernels.h and conv.h */
     float *bias;   /* [cout]; zeros where the node has none */
@@ -97,7 +97,8 @@ struct spc__cuda_graph {
 
 struct spc__cuda {
     const struct spc__plan *plan;
-    int device, major, minor;
+    struct spc__cuda_context context;
+    int major, minor;
     char device_name[128];
     bool profile, use_graph;
     cudaStream_t stream; /* of frames that come from host memory, and for recording */

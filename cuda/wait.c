@@ -229,12 +229,11 @@ enum spc_status spc__cuda_wait(void *instance, struct spc_error *err)
 {
     struct spc__cuda *cuda = instance;
     enum spc_status status;
-    int previous;
 
-    status = spc__cuda_enter(cuda->device, &previous, err);
+    status = spc__cuda_enter(&cuda->context, err);
     if (status)
         return status;
     status = finish(cuda, err);
-    spc__cuda_leave(cuda->device, previous);
+    spc__cuda_leave(&cuda->context);
     return status;
 }

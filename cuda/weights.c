@@ -1,29 +1,27 @@
 /* SPDX-License-Identifier: MIT */
-/* Weights on the device: once a model, device and precision, shared between instances. */
+/* Weights on the device: once a model, context and precision, shared between instances. */
 #include "cuda/instance.h"
 
 #include "base/error.h"
 #include "base/half.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 struct request {
     const struct spc__node *node;
     const struct spc_cuda_blobs *blobs; /* of the fast convolution; NULL: the general one */
-    int offsets, device;
+    const struct spc__cuda_context *cuda;
+    int offsets;
     bool half;
 };
 
 static void release(void *entry)
 {
     struct spc__cuda_weights *weights = entry;
-    int previous;
 
-    if (!spc__cuda_enter(weights->device, &previous, NULL)) {
-        spc__cuda_free_all(&weights->memory);
-        spc__cuda_leave(weights->device, previous);
-    }
+    spc__cuda_free_all(&weights->context, &weights->memory);
     free(weights);
 }
 
@@ -108,7 +106,7 @@ static enum spc_status make(void *context, void **entry, struct spc_error *err)
 
     if (!weights)
         return spc__fail_memory(err, sizeof(*weights), node->name);
-    weights->device = request->device;
+    weights->context = *request->cuda;
     weights->weights = request->blobs ? upload_packed(&weights->memory, request, err)
                                       : upload(&weights->memory, node->weights, count,
                                                request->half, node->name, err);
@@ -133,7 +131,7 @@ enum spc_status spc__cuda_get_weights(struct spc__shared *shared, const struct s
         .node = n,
         .blobs = fast ? &cuda->rulebooks[n->rulebook].blobs : NULL,
         .offsets = spc__rulebook_offsets(&graph->rulebooks[n->rulebook]),
-        .device = cuda->device,
+        .cuda = &cuda->context,
         .half = cuda->plan->precision == SPC_PRECISION_FP16,
     };
     enum spc_status status;
@@ -142,8 +140,9 @@ enum spc_status spc__cuda_get_weights(struct spc__shared *shared, const struct s
 
     /* Weights are blocks of the model: their addresses tell convolutions apart, also between
      * differently fused plans. */
-    snprintf(key, sizeof(key), "cuda %d %s%s %p %p", cuda->device, request.half ? "f16" : "f32",
-             fast ? " fast" : "", (const void *)n->weights, (const void *)n->bias);
+    snprintf(key, sizeof(key), "cuda %" PRIu64 " %s%s %p %p", cuda->context.id,
+             request.half ? "f16" : "f32", fast ? " fast" : "", (const void *)n->weights,
+             (const void *)n->bias);
     status = spc__shared_get(shared, key, make, release, &request, &entry, err);
     if (!status)
         *weights = entry;

@@ -7,173 +7,13 @@
  *
  * --probe only says whether there is a usable GPU; --small takes few voxels, for slow checkers.
  */
-#include "test.h"
+#include "frames.h"
 
-#include <cuda_runtime_api.h>
 #include <pthread.h>
-#include <spc/spc.h>
-
-#define MAX_ROWS 1500
-#define FEATURES 5
-#define OUTPUTS 3
-#define MAX_BYTES (1 << 20)
 
 static const int32_t grid[3] = {9, 32, 32};
-static struct spc_model *model;
 static int64_t some_rows = 1200;
-
-struct frame {
-    int64_t rows;
-    float features[MAX_ROWS][FEATURES];
-    int32_t indices[MAX_ROWS][4];
-};
-
-/* Copies of a frame's outputs. */
-struct result {
-    struct spc_output out[OUTPUTS];
-    unsigned char *data[OUTPUTS];
-    int32_t *indices[OUTPUTS];
-};
-
-static uint64_t seed = 1;
-
-static uint32_t next_random(void)
-{
-    seed = seed * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(seed >> 33);
-}
-
-/* `rows` different voxels, in random order. */
-static void make_frame(struct frame *frame, int64_t rows)
-{
-    static unsigned char taken[9 * 32 * 32];
-
-    memset(taken, 0, sizeof(taken));
-    frame->rows = rows;
-    for (int64_t i = 0; i < rows; i++) {
-        uint32_t cell;
-
-        do
-            cell = next_random() % sizeof(taken);
-        while (taken[cell]);
-        taken[cell] = 1;
-        frame->indices[i][0] = 0;
-        frame->indices[i][1] = (int32_t)(cell / 1024);
-        frame->indices[i][2] = (int32_t)(cell / 32 % 32);
-        frame->indices[i][3] = (int32_t)(cell % 32);
-        for (int c = 0; c < FEATURES; c++)
-            frame->features[i][c] = (float)(next_random() % 2001) / 1000.0f - 1.0f;
-    }
-}
-
-static struct spc_voxels host_voxels(const struct frame *frame)
-{
-    return (struct spc_voxels){
-        .feature_type = SPC_DTYPE_F32,
-        .features = frame->features,
-        .indices = frame->indices[0],
-        .num_voxels = frame->rows,
-    };
-}
-
-static struct spc_session_options options_for(const char *backend)
-{
-    struct spc_session_options options;
-
-    spc_session_options_default(&options);
-    options.backend = backend;
-    options.precision = SPC_PRECISION_FP32;
-    options.max_voxels = MAX_ROWS;
-    return options;
-}
-
-static struct spc_session *open_session(const struct spc_session_options *options)
-{
-    struct spc_session *session = NULL;
-    struct spc_error err;
-
-    if (spc_session_create(model, options, &session, &err))
-        fprintf(stderr, "session: %s\n", err.message);
-    CHECK(session);
-    return session;
-}
-
-/* ---- results ---- */
-
-static void keep(struct result *result, const struct spc_output *outputs)
-{
-    for (int i = 0; i < OUTPUTS; i++) {
-        const struct spc_output *o = &outputs[i];
-        size_t rows = (size_t)o->num_sites * 4 * sizeof(int32_t);
-
-        result->out[i] = *o;
-        result->data[i] = malloc(o->size + 1);
-        result->indices[i] = o->indices ? malloc(rows + 1) : NULL;
-        CHECK(cudaMemcpy(result->data[i], o->data, o->size, cudaMemcpyDefault) == cudaSuccess);
-        if (o->indices)
-            CHECK(cudaMemcpy(result->indices[i], o->indices, rows, cudaMemcpyDefault) ==
-                  cudaSuccess);
-    }
-}
-
-static void drop(struct result *result)
-{
-    for (int i = 0; i < OUTPUTS; i++) {
-        free(result->data[i]);
-        free(result->indices[i]);
-    }
-    memset(result, 0, sizeof(*result));
-}
-
-static bool same_result(const struct result *a, const struct result *b)
-{
-    for (int i = 0; i < OUTPUTS; i++) {
-        size_t rows = (size_t)a->out[i].num_sites * 4 * sizeof(int32_t);
-
-        if (a->out[i].size != b->out[i].size || a->out[i].num_sites != b->out[i].num_sites ||
-            memcmp(a->data[i], b->data[i], a->out[i].size) ||
-            (a->indices[i] && memcmp(a->indices[i], b->indices[i], rows)))
-            return false;
-    }
-    return true;
-}
-
-/* The same sites in the same order, float32 values close to one another. */
-static bool close_result(const struct result *a, const struct result *b)
-{
-    for (int i = 0; i < OUTPUTS; i++) {
-        const float *x = (const float *)a->data[i], *y = (const float *)b->data[i];
-        size_t rows = (size_t)a->out[i].num_sites * 4 * sizeof(int32_t);
-
-        if (a->out[i].size != b->out[i].size || a->out[i].num_sites != b->out[i].num_sites ||
-            (a->indices[i] && memcmp(a->indices[i], b->indices[i], rows)))
-            return false;
-        for (size_t e = 0; e < a->out[i].size / sizeof(float); e++)
-            if (!(fabsf(x[e] - y[e]) <= 1e-4f + 1e-4f * fabsf(y[e])))
-                return false;
-    }
-    return true;
-}
-
-/* Runs a frame and keeps the results; `outputs` (may be NULL) says where they shall go. */
-static enum spc_status run(struct spc_session *session, const struct spc_voxels *voxels,
-                           const struct spc_output *where, struct result *result)
-{
-    struct spc_output outputs[OUTPUTS] = {0};
-    struct spc_error err;
-    enum spc_status status;
-
-    if (where)
-        memcpy(outputs, where, sizeof(outputs));
-    status = spc_session_run(session, voxels, outputs, OUTPUTS, &err);
-    if (status)
-        fprintf(stderr, "frame: %s\n", err.message);
-    else
-        keep(result, outputs);
-    return status;
-}
-
-/* ---- tests ---- */
+static int thread_rounds = 3;
 
 TEST(as_the_cpu)
 {
@@ -286,53 +126,6 @@ TEST(recorded_and_not)
     }
     for (int i = 0; i < 3; i++)
         drop(&expected[i]);
-}
-
-/* ---- device memory ---- */
-
-struct device_frame {
-    float *features;
-    int32_t *indices, *count;
-};
-
-static void to_device(struct device_frame *d, const struct frame *frame, int32_t count,
-                      cudaStream_t stream)
-{
-    CHECK(cudaMemcpyAsync(d->features, frame->features, sizeof(frame->features),
-                          cudaMemcpyHostToDevice, stream) == cudaSuccess);
-    CHECK(cudaMemcpyAsync(d->indices, frame->indices, sizeof(frame->indices),
-                          cudaMemcpyHostToDevice, stream) == cudaSuccess);
-    CHECK(cudaMemcpyAsync(d->count, &count, sizeof(count), cudaMemcpyHostToDevice, stream) ==
-          cudaSuccess);
-}
-
-static void device_frame_alloc(struct device_frame *d)
-{
-    /* An offset of 4 bytes: only the elements' own alignment is promised. */
-    CHECK(cudaMalloc((void **)&d->features, sizeof(float) * FEATURES * MAX_ROWS) == cudaSuccess);
-    CHECK(cudaMalloc((void **)&d->indices, sizeof(int32_t) * (4 * MAX_ROWS + 1)) == cudaSuccess);
-    CHECK(cudaMalloc((void **)&d->count, sizeof(int32_t)) == cudaSuccess);
-    d->indices++;
-}
-
-static void device_frame_free(struct device_frame *d)
-{
-    cudaFree(d->features);
-    cudaFree(d->indices - 1);
-    cudaFree(d->count);
-}
-
-static struct spc_voxels device_voxels(const struct device_frame *d, cudaStream_t stream)
-{
-    return (struct spc_voxels){
-        .memory = SPC_MEMORY_CUDA,
-        .feature_type = SPC_DTYPE_F32,
-        .features = d->features,
-        .indices = d->indices,
-        .num_voxels = MAX_ROWS,
-        .device_count = d->count,
-        .stream = stream,
-    };
 }
 
 /* More sets of pointers than recorded frames are kept, counts on the device, outputs in the
@@ -450,48 +243,89 @@ TEST(two_sessions)
     spc_session_free(&session[1]);
 }
 
-/* Sessions made and run by several threads at once: recording in one disturbs no other. */
-static void *thread_frames(void *context)
-{
-    const struct frame *frame = context;
-    struct spc_session_options options = options_for("cuda");
-    struct spc_voxels voxels = host_voxels(frame);
-    struct spc_output outputs[OUTPUTS];
-    struct spc_session *session = NULL;
-    struct spc_error err;
-    enum spc_status status;
+/* ---- threads ---- */
 
-    for (int round = 0; round < 3; round++) {
-        status = spc_session_create(model, &options, &session, &err);
-        for (int i = 0; i < 20 && !status; i++) {
-            memset(outputs, 0, sizeof(outputs));
-            status = spc_session_run(session, &voxels, outputs, 1 + i % OUTPUTS, &err);
-        }
-        spc_session_free(&session);
-        if (status)
-            return strdup(err.message);
+struct worker {
+    pthread_t thread;
+    struct frame frame;
+    struct result expected;
+    int rounds;
+};
+
+/* Frames from the host and from device memory, on a stream of the thread's own. */
+static const char *frames_of_session(struct spc_session *session, struct worker *worker,
+                                     const struct device_frame *device, cudaStream_t stream)
+{
+    for (int i = 0; i < 20; i++) {
+        struct spc_voxels voxels =
+            i % 2 ? device_voxels(device, stream) : host_voxels(&worker->frame);
+        struct result result;
+        bool same;
+
+        if (run(session, &voxels, NULL, &result))
+            return "a frame failed";
+        same = same_result(&result, &worker->expected);
+        drop(&result);
+        if (!same)
+            return "a frame differs";
     }
     return NULL;
 }
 
+static void *thread_frames(void *context)
+{
+    struct worker *worker = context;
+    struct spc_session_options options = options_for("cuda");
+    const char *message = NULL;
+    struct device_frame device;
+    cudaStream_t stream;
+
+    if (cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking))
+        return "no stream";
+    device_frame_alloc(&device);
+    to_device(&device, &worker->frame, (int32_t)worker->frame.rows, stream);
+    for (int round = 0; round < worker->rounds && !message; round++) {
+        struct spc_session *session = open_session(&options);
+
+        if (!session)
+            return "no session";
+        message = frames_of_session(session, worker, &device, stream);
+        spc_session_free(&session);
+    }
+    device_frame_free(&device);
+    cudaStreamDestroy(stream);
+    return (void *)message;
+}
+
+/* Sessions made and run by several threads at once: recording in one disturbs no other, and the
+ * frames of all give the bits that they give alone. */
 TEST(threads)
 {
     enum { THREADS = 4 };
-    static struct frame frame[THREADS];
-    pthread_t thread[THREADS];
+    struct spc_session_options options = options_for("cuda");
+    struct spc_session *session = open_session(&options);
+    static struct worker workers[THREADS];
     char *message;
 
+    REQUIRE(session);
     for (int i = 0; i < THREADS; i++) {
-        make_frame(&frame[i], some_rows / (i + 1));
-        REQUIRE(pthread_create(&thread[i], NULL, thread_frames, &frame[i]) == 0);
+        struct spc_voxels voxels;
+
+        workers[i].rounds = thread_rounds;
+        make_frame(&workers[i].frame, some_rows / (i + 1));
+        voxels = host_voxels(&workers[i].frame);
+        REQUIRE(!run(session, &voxels, NULL, &workers[i].expected));
     }
+    for (int i = 0; i < THREADS; i++)
+        REQUIRE(!pthread_create(&workers[i].thread, NULL, thread_frames, &workers[i]));
     for (int i = 0; i < THREADS; i++) {
-        REQUIRE(pthread_join(thread[i], (void **)&message) == 0);
+        REQUIRE(!pthread_join(workers[i].thread, (void **)&message));
         if (message)
             fprintf(stderr, "thread %d: %s\n", i, message);
         CHECK(!message);
-        free(message);
+        drop(&workers[i].expected);
     }
+    spc_session_free(&session);
 }
 
 /* Dense outputs straight into memory of the caller, pinned and not. */
@@ -535,34 +369,12 @@ TEST(missing_device)
     CHECK_TEXT(err.message, "no device 99");
 }
 
-/* The reason why there is no usable GPU; NULL where there is one. */
-static const char *why_not(void)
-{
-    static struct spc_error why;
-    const char *name;
-
-    for (int i = 0; (name = spc_backend_name(i, &why)); i++)
-        if (strcmp(name, "cuda") == 0)
-            return why.status == SPC_OK ? NULL : why.message;
-    return "backend cuda is not in the list";
-}
-
 int main(int argc, char **argv)
 {
-    const char *folder = getenv("SPC_GOLDEN"), *why = why_not();
-    struct spc_error err;
-    char path[512];
-
-    if (why)
-        SKIP_ALL(why);
-    if (argc > 1 && strcmp(argv[1], "--probe") == 0)
-        return 0;
-    if (argc > 1 && strcmp(argv[1], "--small") == 0)
+    begin(argc, argv);
+    if (argc > 1 && strcmp(argv[1], "--small") == 0) {
         some_rows = 60;
-    snprintf(path, sizeof(path), "%s/models/tiny_sparse_out.onnx", folder ? folder : ".");
-    if (spc_model_load_file(path, NULL, &model, &err)) {
-        fprintf(stderr, "%s; set SPC_GOLDEN to tests/golden\n", err.message);
-        return 2;
+        thread_rounds = 1;
     }
     RUN(as_the_cpu);
     RUN(refused_frames);

@@ -334,7 +334,8 @@ struct spc_session;
 struct spc_session_options {
     size_t struct_size;
     const char *backend;          /* "auto" (default), "cpu", "cuda" */
-    int device;                   /* CUDA device; -1: the current one. Default -1 */
+    int device;                   /* CUDA device, in its primary context; -1 (default): the context
+                                     that is current, or the current device's primary one */
     enum spc_precision precision; /* default AUTO */
     int threads;                  /* CPU threads; 0 (default): one per processor that affinity
                                      and the container's limit leave */
@@ -363,7 +364,13 @@ static inline void spc_session_options_default(struct spc_session_options *optio
  * `options` may be NULL for the defaults.
  * Errors: SPC_ERR_BACKEND, SPC_ERR_UNSUPPORTED, SPC_ERR_ARGUMENT, SPC_ERR_MEMORY, SPC_ERR_DEVICE.
  * The model must outlive the session. Thread-safety: any thread; sessions of one model may be
- * created and run in parallel. */
+ * created and run in parallel.
+ *
+ * CUDA contexts: a session belongs to the context it was created in. Its functions may be called
+ * whichever context is current, and leave that current; memory and streams given to it are of its
+ * own context. Sessions of one model that are in one context share their weights, which stay there
+ * until the model is freed. Free a session before its context is destroyed; after that its frames
+ * fail with SPC_ERR_DEVICE, and spc_session_free() and spc_model_free() only free host memory. */
 SPC_API enum spc_status spc_session_create(const struct spc_model *model,
                                            const struct spc_session_options *options,
                                            struct spc_session **session, struct spc_error *err);
@@ -377,7 +384,8 @@ struct spc_voxels {
     const int32_t *indices;      /* [num_voxels][4]: batch (0), then the model's index order */
     int64_t num_voxels;          /* rows; with device_count: rows that are allocated */
     const int32_t *device_count; /* CUDA: the number of rows, in device memory; else NULL */
-    void *stream;                /* CUDA: cudaStream_t the data is ready on; else NULL */
+    void *stream;                /* CUDA: cudaStream_t the data is ready on, of the session's
+                                    context; else NULL */
     uint64_t reserved[4]; /* zero */
 };
 
