@@ -23,6 +23,15 @@ static void *take_zeroed(size_t count, size_t size, struct spc_error *err)
     return block;
 }
 
+/* Bytes of a node's constant that no node before it has. */
+static size_t new_bytes(const struct spc__cuda_constant *const *constants, int node)
+{
+    for (int i = 0; i < node; i++)
+        if (constants[i] == constants[node])
+            return 0;
+    return constants[node]->memory.device_bytes;
+}
+
 static enum spc_status make_weights(struct spc__cuda *cuda, struct spc__shared *shared,
                                     struct spc_error *err)
 {
@@ -34,10 +43,10 @@ static enum spc_status make_weights(struct spc__cuda *cuda, struct spc__shared *
 
         if (node->op != SPC__OP_CONV)
             continue;
-        status = spc__cuda_get_weights(shared, cuda, i, &cuda->weights[i], err);
+        status = spc__cuda_get_weights(shared, cuda, i, err);
         if (status)
             return status;
-        cuda->shared_bytes += cuda->weights[i]->memory.device_bytes;
+        cuda->shared_bytes += new_bytes(cuda->weights, i) + new_bytes(cuda->biases, i);
     }
     return SPC_OK;
 }
@@ -187,6 +196,7 @@ static enum spc_status make_tables(struct spc__cuda *cuda, struct spc_error *err
     cuda->rulebooks = take_zeroed((size_t)graph->num_rulebooks, sizeof(*cuda->rulebooks), err);
     cuda->jobs = take_zeroed((size_t)graph->num_rulebooks, sizeof(*cuda->jobs), err);
     cuda->weights = take_zeroed((size_t)graph->num_nodes, sizeof(*cuda->weights), err);
+    cuda->biases = take_zeroed((size_t)graph->num_nodes, sizeof(*cuda->biases), err);
     cuda->outputs = take_zeroed(outputs, sizeof(*cuda->outputs), err);
     cuda->steps = take_zeroed(steps, sizeof(*cuda->steps), err);
     cuda->values = take_zeroed((size_t)graph->num_values, sizeof(*cuda->values), err);
@@ -194,8 +204,8 @@ static enum spc_status make_tables(struct spc__cuda *cuda, struct spc_error *err
     for (int i = 0; i < SPC__CUDA_GRAPHS; i++)
         if (!(cuda->graphs[i].targets = take_zeroed(outputs, sizeof(*cuda->targets), err)))
             return SPC_ERR_MEMORY;
-    return cuda->levels && cuda->rulebooks && cuda->jobs && cuda->weights && cuda->outputs &&
-                   cuda->steps && cuda->values && cuda->targets
+    return cuda->levels && cuda->rulebooks && cuda->jobs && cuda->weights && cuda->biases &&
+                   cuda->outputs && cuda->steps && cuda->values && cuda->targets
                ? SPC_OK
                : SPC_ERR_MEMORY;
 }
@@ -345,6 +355,7 @@ void spc__cuda_destroy(void *instance)
     free(cuda->rulebooks);
     free(cuda->jobs);
     free(cuda->weights);
+    free(cuda->biases);
     free(cuda->outputs);
     free(cuda->steps);
     free(cuda->values);

@@ -61,12 +61,12 @@ struct spc__cuda_rulebook {
     int64_t nbr_stride;
 };
 
-/* Weights of one convolution in one context, shared between instances. */
-struct spc__cuda_weights {
+/* Weights or a bias in one context, shared between instances. */
+struct spc__cuda_constant {
     struct spc__cuda_context context;
     struct spc__cuda_memory memory;
-    void *weights; /* as the convolution reads them: see kernels.h and conv.h */
-    float *bias;   /* [cout]; zeros where the node has none */
+    void *data; /* weights as the convolution reads them: see kernels.h and conv.h; a bias as
+                   float32 [cout] */
 };
 
 struct spc__cuda_output {
@@ -113,7 +113,8 @@ struct spc__cuda {
     int num_slots;
     struct spc_cuda_blob_job *jobs; /* [num_rulebooks], those within level 0 first */
     int num_jobs, num_first_jobs;
-    const struct spc__cuda_weights **weights; /* [num_nodes], NULL but for convolutions */
+    const struct spc__cuda_constant **weights; /* [num_nodes], NULL but for convolutions, which */
+    const struct spc__cuda_constant **biases;  /* always have one */
     struct spc__cuda_output *outputs;
     struct spc__cuda_step *steps;
     int num_steps;
@@ -141,9 +142,8 @@ struct spc__cuda {
     int frame_num_outputs;
 };
 
-/* weights.c: the weights of convolution `node`, from `shared` or packed and copied. */
-enum spc_status spc__cuda_get_weights(struct spc__shared *shared, const struct spc__cuda *cuda,
-                                      int node, const struct spc__cuda_weights **weights,
+/* weights.c: finds or makes weights and bias of convolution `node`. */
+enum spc_status spc__cuda_get_weights(struct spc__shared *shared, struct spc__cuda *cuda, int node,
                                       struct spc_error *err);
 
 /* create.c */

@@ -92,8 +92,8 @@ static cudaError_t launch_fast(struct spc__cuda *cuda, int index, cudaStream_t s
     struct extent extent = extent_of(cuda, node->out);
     struct spc_cuda_conv_fast conv = {
         .in = node->in[0] ? cuda->values[node->in[0]] : cuda->padded,
-        .weights = cuda->weights[index]->weights,
-        .bias = cuda->weights[index]->bias,
+        .weights = cuda->weights[index]->data,
+        .bias = cuda->biases[index]->data,
         .residual = node->residual >= 0 ? cuda->values[node->residual] : NULL,
         .out = cuda->values[node->out],
         .cin = node->cin,
@@ -118,8 +118,8 @@ static cudaError_t launch_general(struct spc__cuda *cuda, int index, cudaStream_
     struct extent extent = extent_of(cuda, node->out);
     struct spc_cuda_conv conv = {
         .in = cuda->values[node->in[0]],
-        .weights = cuda->weights[index]->weights,
-        .bias = cuda->weights[index]->bias,
+        .weights = cuda->weights[index]->data,
+        .bias = cuda->biases[index]->data,
         .residual = node->residual >= 0 ? cuda->values[node->residual] : NULL,
         .out = cuda->values[node->out],
         .type = type_of(cuda, node->out),
