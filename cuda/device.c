@@ -7,9 +7,38 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Errors after which nothing runs in a context any more. */
+static bool is_lost(cudaError_t code)
+{
+    switch (code) {
+    case cudaErrorECCUncorrectable:
+    case cudaErrorNvlinkUncorrectable:
+    case cudaErrorDevicesUnavailable:
+    case cudaErrorContextIsDestroyed:
+    case cudaErrorIllegalAddress:
+    case cudaErrorLaunchTimeout:
+    case cudaErrorAssert:
+    case cudaErrorHardwareStackError:
+    case cudaErrorIllegalInstruction:
+    case cudaErrorMisalignedAddress:
+    case cudaErrorInvalidAddressSpace:
+    case cudaErrorInvalidPc:
+    case cudaErrorLaunchFailure:
+        return true;
+    default:
+        return false;
+    }
+}
+
 enum spc_status spc__cuda_fail(struct spc_error *err, cudaError_t code, const char *doing)
 {
     cudaGetLastError();
+    if (is_lost(code))
+        return spc__fail(err, SPC_ERR_DEVICE,
+                         "CUDA: %s: %s (%s); this or an earlier failure ended all work in the "
+                         "CUDA context: check that memory given to frames is device memory and "
+                         "large enough, free the context's sessions, and start the process anew",
+                         doing, cudaGetErrorString(code), cudaGetErrorName(code));
     if (code == cudaErrorMemoryAllocation)
         return spc__fail(err, SPC_ERR_MEMORY,
                          "CUDA: %s: the GPU's memory is short; lower max_voxels or site_bound, or "
@@ -97,26 +126,39 @@ struct spc__cuda_block {
     bool pinned;
 };
 
+static void fail_to_take(struct spc_error *err, cudaError_t code, bool pinned, size_t bytes,
+                         const char *what)
+{
+    if (code != cudaErrorMemoryAllocation) {
+        spc__cuda_fail(err, code, what);
+        return;
+    }
+    cudaGetLastError();
+    spc__fail(err, SPC_ERR_MEMORY,
+              "CUDA: cannot allocate %zu bytes of %s for %s; lower max_voxels or site_bound, or "
+              "free memory of other programs",
+              bytes, pinned ? "pinned host memory" : "the GPU's memory", what);
+}
+
 static void *take(struct spc__cuda_memory *memory, size_t count, size_t size, bool pinned,
                   const char *what, struct spc_error *err)
 {
     struct spc__cuda_block *block = spc__alloc_zeroed(1, sizeof(*block));
-    size_t bytes = 0;
+    size_t bytes = SIZE_MAX;
     cudaError_t code = cudaErrorMemoryAllocation;
 
-    if (block && spc__mul(count, size, &bytes)) {
+    if (!block) {
+        spc__fail_memory(err, sizeof(*block), what);
+        return NULL;
+    }
+    if (spc__mul(count, size, &bytes)) {
         bytes = bytes ? bytes : 1;
         code = pinned ? cudaHostAlloc(&block->memory, bytes, cudaHostAllocPortable)
                       : cudaMalloc(&block->memory, bytes);
     }
     if (code) {
         free(block);
-        if (code == cudaErrorMemoryAllocation) {
-            cudaGetLastError();
-            spc__fail_memory(err, bytes, what);
-        } else {
-            spc__cuda_fail(err, code, what);
-        }
+        fail_to_take(err, code, pinned, bytes, what);
         return NULL;
     }
     block->pinned = pinned;
