@@ -294,6 +294,7 @@ enum spc_status spc__cuda_create(const struct spc__plan *plan, struct spc__share
     cuda->plan = plan;
     cuda->profile = options->profile;
     cuda->use_graph = options->cuda_graph && !options->profile;
+    cuda->use_aside = options->aux_stream;
     status = spc__cuda_get_context(options->device, &cuda->context, err);
     if (!status)
         status = spc__cuda_enter(&cuda->context, err);

@@ -241,7 +241,7 @@ void spc__cuda_add_index_steps(struct spc__cuda *cuda)
                                i ? rulebook_user(graph, graph->levels[i].rulebook) : input);
     spc__cuda_add_step(cuda, SPC__CUDA_STEP_REPORT, 0, "index", "report of ", input);
     for (int i = aside; i < cuda->num_steps; i++)
-        cuda->steps[i].aside = true;
+        cuda->steps[i].aside = cuda->use_aside;
 }
 
 bool spc__cuda_needs_levels(const struct spc__cuda *cuda, const struct spc__node *node)

@@ -100,7 +100,7 @@ struct spc__cuda {
     struct spc__cuda_context context;
     int major, minor;
     char device_name[128];
-    bool profile, use_graph;
+    bool profile, use_graph, use_aside;
     cudaStream_t stream; /* of frames that come from host memory, and for recording */
     cudaStream_t aside;  /* of steps that run beside others */
     cudaEvent_t begin, end, forked, joined;

@@ -18,7 +18,7 @@ struct spc__backend_options {
     const char *isa;
     enum spc_row_order row_order;
     bool profile;
-    bool cuda_graph;
+    bool cuda_graph, aux_stream;
     struct spc__log log;
 };
 

@@ -21,6 +21,7 @@ void spc_session_options_init(struct spc_session_options *options, size_t size)
         .isa = "auto",
         .max_voxels = SPC__DEFAULT_BOUND,
         .cuda_graph = true,
+        .aux_stream = true,
     };
 
     spc__options_give(options, size, &defaults, sizeof(defaults));
@@ -53,6 +54,9 @@ static enum spc_status check_options(const struct spc_session_options *options,
                          spc_dtype_name(options->output_type));
     if ((unsigned)options->row_order > SPC_ROWS_INPUT)
         return spc__fail(err, SPC_ERR_ARGUMENT, "row_order %d is not known", options->row_order);
+    if (options->fixed_launch_points < 0)
+        return spc__fail(err, SPC_ERR_ARGUMENT, "fixed_launch_points is %" PRId64 "; 0 (none) or "
+                         "more", options->fixed_launch_points);
     if (check_bound("max_voxels", options->max_voxels, 1, err))
         return SPC_ERR_ARGUMENT;
     return check_bound("site_bound", options->site_bound, 0, err);
@@ -106,6 +110,7 @@ static enum spc_status make_instance(struct spc_session *session,
         .row_order = options->row_order,
         .profile = options->profile,
         .cuda_graph = options->cuda_graph,
+        .aux_stream = options->aux_stream,
         .log = *log,
     };
 

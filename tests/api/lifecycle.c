@@ -91,6 +91,7 @@ TEST(option_errors)
     REFUSED(site_bound, -1, SPC_ERR_ARGUMENT, "site_bound is -1");
     REFUSED(output_type, SPC_DTYPE_I32, SPC_ERR_ARGUMENT, "output_type int32");
     REFUSED(row_order, (enum spc_row_order)7, SPC_ERR_ARGUMENT, "row_order 7");
+    REFUSED(fixed_launch_points, -1, SPC_ERR_ARGUMENT, "fixed_launch_points is -1");
 #undef REFUSED
     spc_model_free(&model);
 }

@@ -2,7 +2,7 @@
 /*
  * The time of a frame on the GPU, from voxels in device memory to outputs in device memory.
  *
- *     bench-gpu MODEL FEATURES INDICES [fp16|fp32] [graph|launches] [VOXELS]
+ *     bench-gpu MODEL FEATURES INDICES [fp16|fp32] [graph|launches|one-stream] [VOXELS]
  *
  * Each frame takes another copy of the input and output, as a pool of buffers would bring them.
  * Printed are the median and least time between two events around the frame on its stream, and
@@ -217,12 +217,14 @@ int main(int argc, char **argv)
     int rc = 0;
 
     if (argc < 4 || voxels < 0)
-        return fail("usage: MODEL FEATURES INDICES [fp16|fp32] [graph|launches] [VOXELS]");
+        return fail("usage: MODEL FEATURES INDICES [fp16|fp32] "
+                    "[graph|launches|one-stream] [VOXELS]");
     spc_session_options_default(&options);
     options.backend = "cuda";
     options.precision = argc > 4 && strcmp(argv[4], "fp32") == 0 ? SPC_PRECISION_FP32
                                                                  : SPC_PRECISION_FP16;
     options.cuda_graph = argc <= 5 || strcmp(argv[5], "launches") != 0;
+    options.aux_stream = argc <= 5 || strcmp(argv[5], "one-stream") != 0;
     if (spc_model_load_file(argv[1], NULL, &model, &err) ||
         spc_array_read(argv[2], &features, &err) || spc_array_read(argv[3], &indices, &err) ||
         spc_session_create(model, &options, &session, &err))
@@ -235,7 +237,7 @@ int main(int argc, char **argv)
     spc_session_get_info(session, &info);
     printf("%s, %s, %s, %lld voxels, %.1f MB of device memory and %.1f MB of weights\n",
            info.device, spc_precision_name(info.precision),
-           options.cuda_graph ? "graph" : "launches", (long long)indices.dims[0],
+           argc > 5 ? argv[5] : "graph", (long long)indices.dims[0],
            (double)info.device_bytes * 1e-6, (double)info.shared_bytes * 1e-6);
     rc = make_sets(sets, session, &features, &indices, stream);
     if (!rc)

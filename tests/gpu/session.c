@@ -3,17 +3,18 @@
  * Sessions on a GPU, through the public API: what they refuse and with which words, frames in
  * device memory, counts on the device, recorded frames against plain launches.
  *
- *     test-gpu-session [--probe | --small]
+ *     test-gpu-session [--probe | --small | --once]
  *
- * --probe only says whether there is a usable GPU; --small takes few voxels, for slow checkers.
+ * --probe only says whether there is a usable GPU; --small takes few voxels and
+ * frames, for slow checkers; --once takes less still, but runs every kernel.
  */
 #include "frames.h"
 
 #include <pthread.h>
 
 static const int32_t grid[3] = {9, 32, 32};
+static bool small, once;
 static int64_t some_rows = 1200;
-static int thread_rounds = 3;
 
 TEST(as_the_cpu)
 {
@@ -21,7 +22,7 @@ TEST(as_the_cpu)
     int64_t counts[] = {0, 1, 7, some_rows};
     static struct frame frame;
 
-    for (int o = 0; o < 2; o++) {
+    for (int o = once; o < 2; o++) {
         struct spc_session_options c = options_for("cpu"), g = options_for("cuda");
         struct spc_session *cpu, *gpu;
 
@@ -29,7 +30,7 @@ TEST(as_the_cpu)
         cpu = open_session(&c);
         gpu = open_session(&g);
         REQUIRE(cpu && gpu);
-        for (int i = 0; i < 4; i++) {
+        for (int i = once ? 2 : 0; i < 4; i++) {
             struct result a, b;
             struct spc_voxels voxels;
 
@@ -73,7 +74,7 @@ TEST(refused_frames)
     struct spc_session *cpu, *gpu;
     static struct frame frame;
 
-    c.site_bound = g.site_bound = 600;
+    c.site_bound = g.site_bound = some_rows / 2;
     cpu = open_session(&c);
     gpu = open_session(&g);
     REQUIRE(cpu && gpu);
@@ -88,14 +89,24 @@ TEST(refused_frames)
     memcpy(frame.indices[85], frame.indices[40], sizeof(frame.indices[0]));
     memcpy(frame.indices[95], frame.indices[40], sizeof(frame.indices[0]));
     check_refused(cpu, gpu, &frame, SPC_ERR_INPUT);
-    make_frame(&frame, MAX_ROWS);
+    make_frame(&frame, some_rows);
     check_refused(cpu, gpu, &frame, SPC_ERR_CAPACITY);
     spc_session_free(&cpu);
     spc_session_free(&gpu);
 }
 
-TEST(recorded_and_not)
+/* Recorded, launched, measured, on one stream: the same bits. Hints change nothing. */
+TEST(ways_to_run)
 {
+    static const struct {
+        bool graph, profile, aux_stream, sort_mask;
+        int64_t launch_points;
+    } ways[] = {
+        {true, false, true, false, 0},      {false, false, true, false, 0},
+        {false, true, true, false, 0},      {true, false, false, true, 0},
+        {false, false, false, false, 1000},
+    };
+    enum { WAYS = sizeof(ways) / sizeof(*ways) };
     struct spc_session_options options = options_for("cuda");
     static struct frame frame[3];
     struct result expected[3] = {0}, result;
@@ -103,18 +114,22 @@ TEST(recorded_and_not)
 
     for (int i = 0; i < 3; i++)
         make_frame(&frame[i], i ? some_rows / i : 3);
-    for (int mode = 0; mode < 6; mode++) {
+    for (int mode = 0; mode < (once ? 2 : small ? WAYS + 1 : 2 * WAYS); mode++) {
+        int way = mode % WAYS;
         struct spc_session *session;
 
-        options.precision = mode < 3 ? SPC_PRECISION_FP16 : SPC_PRECISION_FP32;
-        options.cuda_graph = mode % 3 == 0;
-        options.profile = mode % 3 == 2;
+        options.precision = mode < WAYS ? SPC_PRECISION_FP16 : SPC_PRECISION_FP32;
+        options.cuda_graph = ways[way].graph;
+        options.profile = ways[way].profile;
+        options.aux_stream = ways[way].aux_stream;
+        options.sort_mask = ways[way].sort_mask;
+        options.fixed_launch_points = ways[way].launch_points;
         session = open_session(&options);
         REQUIRE(session);
-        for (int i = 0; i < 9; i++) {
+        for (int i = 0; i < (once ? 3 : small ? 4 : 9); i++) {
             voxels = host_voxels(&frame[i % 3]);
             REQUIRE(!run(session, &voxels, NULL, &result));
-            if (mode % 3 == 0 && i < 3) {
+            if (!way && i < 3) {
                 drop(&expected[i]);
                 expected[i] = result;
                 continue;
@@ -150,7 +165,7 @@ TEST(device_memory)
         REQUIRE(cudaMalloc(&memory[i], MAX_BYTES) == cudaSuccess);
         where[i].data = memory[i];
     }
-    for (int i = 0; i < 3 * SETS; i++) {
+    for (int i = 0; i < (small ? SETS + 1 : 3 * SETS); i++) {
         struct spc_voxels voxels;
         struct result a, b;
 
@@ -249,14 +264,13 @@ struct worker {
     pthread_t thread;
     struct frame frame;
     struct result expected;
-    int rounds;
 };
 
 /* Frames from the host and from device memory, on a stream of the thread's own. */
 static const char *frames_of_session(struct spc_session *session, struct worker *worker,
                                      const struct device_frame *device, cudaStream_t stream)
 {
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < (small ? 2 : 20); i++) {
         struct spc_voxels voxels =
             i % 2 ? device_voxels(device, stream) : host_voxels(&worker->frame);
         struct result result;
@@ -284,7 +298,7 @@ static void *thread_frames(void *context)
         return "no stream";
     device_frame_alloc(&device);
     to_device(&device, &worker->frame, (int32_t)worker->frame.rows, stream);
-    for (int round = 0; round < worker->rounds && !message; round++) {
+    for (int round = 0; round < (small ? 1 : 3) && !message; round++) {
         struct spc_session *session = open_session(&options);
 
         if (!session)
@@ -311,7 +325,6 @@ TEST(threads)
     for (int i = 0; i < THREADS; i++) {
         struct spc_voxels voxels;
 
-        workers[i].rounds = thread_rounds;
         make_frame(&workers[i].frame, some_rows / (i + 1));
         voxels = host_voxels(&workers[i].frame);
         REQUIRE(!run(session, &voxels, NULL, &workers[i].expected));
@@ -372,19 +385,20 @@ TEST(missing_device)
 int main(int argc, char **argv)
 {
     begin(argc, argv);
-    if (argc > 1 && strcmp(argv[1], "--small") == 0) {
-        some_rows = 60;
-        thread_rounds = 1;
-    }
+    once = argc > 1 && strcmp(argv[1], "--once") == 0;
+    small = once || (argc > 1 && strcmp(argv[1], "--small") == 0);
+    some_rows = small ? 60 : some_rows;
     RUN(as_the_cpu);
-    RUN(refused_frames);
-    RUN(recorded_and_not);
-    RUN(device_memory);
-    RUN(counts_on_the_device);
-    RUN(two_sessions);
-    RUN(threads);
-    RUN(host_outputs);
-    RUN(missing_device);
+    RUN(ways_to_run);
+    if (!once) {
+        RUN(refused_frames);
+        RUN(device_memory);
+        RUN(counts_on_the_device);
+        RUN(two_sessions);
+        RUN(threads);
+        RUN(host_outputs);
+        RUN(missing_device);
+    }
     spc_model_free(&model);
     return test_result();
 }

@@ -349,6 +349,12 @@ struct spc_session_options {
     bool cuda_graph;              /* CUDA: record the frame once, replay it. Default true */
     spc_log_fn log;               /* may be NULL */
     void *log_user;
+    bool aux_stream;              /* CUDA: the index of other levels is built on a stream of its
+                                     own, beside the first convolutions. Default true */
+    /* Hints, for programs that set them on other engines: sort rows by their neighbours, and size
+     * launches for so many sites (0: none). Without effect, as cuda/README.md tells why. */
+    bool sort_mask;
+    int64_t fixed_launch_points;
 };
 
 /* As for spc_model_options. */
