@@ -48,6 +48,8 @@ const struct spc__backend spc__backend_cuda = {
     .destroy = spc__cuda_destroy,
     .submit = spc__cuda_submit,
     .wait = spc__cuda_wait,
+    .choose = spc__cuda_choose,
+    .tune = spc__cuda_tune,
     .get_info = get_info,
     .get_step = get_step,
 };

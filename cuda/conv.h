@@ -47,7 +47,11 @@ enum spc_cuda_conv_way {
     SPC_CUDA_CONV_BEST,  /* what is fastest on the current device */
     SPC_CUDA_CONV_MMA,   /* mma.sync: compute capability 8.0 and above */
     SPC_CUDA_CONV_WGMMA, /* wgmma: 9.0 */
+    SPC_CUDA_CONV_WAYS,  /* how many there are */
 };
+
+/* "best", "mma", "wgmma": the name in a tuning file, never another's. */
+const char *spc_cuda_conv_way_name(enum spc_cuda_conv_way way);
 
 /* Whether the fast convolution takes these channels, and blobs of this shape, on the current
  * device. */
@@ -60,7 +64,8 @@ size_t spc_cuda_conv_packed_size(int32_t cin, int32_t cout, int32_t groups, int3
 void spc_cuda_conv_pack(const float *weights, int32_t cin, int32_t cout, int32_t groups,
                         int32_t run, uint16_t *packed);
 
-/* `way` other than BEST is for tests: cudaErrorNotSupported where it is not there. */
+/* cudaErrorNotSupported where the way is not there for this convolution and device; it then
+ * launched nothing. All ways read the same packed weights and blobs. */
 cudaError_t spc_cuda_conv_fast(const struct spc_cuda_conv_fast *conv, enum spc_cuda_conv_way way,
                                cudaStream_t stream);
 

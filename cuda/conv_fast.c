@@ -2,6 +2,17 @@
 /* The fast convolution's dispatch: which kernel, with what of the device. */
 #include "cuda/conv_kernels.h"
 
+const char *spc_cuda_conv_way_name(enum spc_cuda_conv_way way)
+{
+    static const char *const names[] = {
+        [SPC_CUDA_CONV_BEST] = "best",
+        [SPC_CUDA_CONV_MMA] = "mma",
+        [SPC_CUDA_CONV_WGMMA] = "wgmma",
+    };
+
+    return names[way];
+}
+
 /* What a launch depends on of the current device. */
 struct device {
     int processors, major, minor;

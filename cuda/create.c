@@ -195,6 +195,7 @@ static enum spc_status make_tables(struct spc__cuda *cuda, struct spc_error *err
     cuda->levels = take_zeroed((size_t)graph->num_levels, sizeof(*cuda->levels), err);
     cuda->rulebooks = take_zeroed((size_t)graph->num_rulebooks, sizeof(*cuda->rulebooks), err);
     cuda->jobs = take_zeroed((size_t)graph->num_rulebooks, sizeof(*cuda->jobs), err);
+    cuda->ways = take_zeroed((size_t)graph->num_nodes, sizeof(*cuda->ways), err);
     cuda->weights = take_zeroed((size_t)graph->num_nodes, sizeof(*cuda->weights), err);
     cuda->biases = take_zeroed((size_t)graph->num_nodes, sizeof(*cuda->biases), err);
     cuda->outputs = take_zeroed(outputs, sizeof(*cuda->outputs), err);
@@ -204,8 +205,8 @@ static enum spc_status make_tables(struct spc__cuda *cuda, struct spc_error *err
     for (int i = 0; i < SPC__CUDA_GRAPHS; i++)
         if (!(cuda->graphs[i].targets = take_zeroed(outputs, sizeof(*cuda->targets), err)))
             return SPC_ERR_MEMORY;
-    return cuda->levels && cuda->rulebooks && cuda->jobs && cuda->weights && cuda->biases &&
-                   cuda->outputs && cuda->steps && cuda->values && cuda->targets
+    return cuda->levels && cuda->rulebooks && cuda->jobs && cuda->ways && cuda->weights &&
+                   cuda->biases && cuda->outputs && cuda->steps && cuda->values && cuda->targets
                ? SPC_OK
                : SPC_ERR_MEMORY;
 }
@@ -262,9 +263,7 @@ static enum spc_status make(struct spc__cuda *cuda, struct spc__shared *shared,
     return make_step_events(cuda, err);
 }
 
-/* Empty frames, one of each feature type: kernels are loaded and frames from the host recorded
- * before the first that counts, and what cannot run on this device shows here. */
-static enum spc_status warm_up(struct spc__cuda *cuda, struct spc_error *err)
+enum spc_status spc__cuda_warm_up(struct spc__cuda *cuda, struct spc_error *err)
 {
     static const enum spc_dtype types[] = {SPC_DTYPE_F32, SPC_DTYPE_F16};
     int num_outputs = cuda->plan->graph.num_outputs;
@@ -292,6 +291,7 @@ enum spc_status spc__cuda_create(const struct spc__plan *plan, struct spc__share
     if (!cuda)
         return SPC_ERR_MEMORY;
     cuda->plan = plan;
+    cuda->log = options->log;
     cuda->profile = options->profile;
     cuda->use_graph = options->cuda_graph && !options->profile;
     cuda->use_aside = options->aux_stream;
@@ -304,7 +304,7 @@ enum spc_status spc__cuda_create(const struct spc__plan *plan, struct spc__share
     }
     status = make(cuda, shared, options, err);
     if (!status)
-        status = warm_up(cuda, err);
+        status = spc__cuda_warm_up(cuda, err);
     spc__cuda_leave(&cuda->context);
     if (status)
         spc__cuda_destroy(cuda);
@@ -315,9 +315,7 @@ enum spc_status spc__cuda_create(const struct spc__plan *plan, struct spc__share
 
 static void destroy_device_side(struct spc__cuda *cuda)
 {
-    for (int i = 0; i < SPC__CUDA_GRAPHS; i++)
-        if (cuda->graphs[i].exec)
-            cudaGraphExecDestroy(cuda->graphs[i].exec);
+    spc__cuda_forget_graphs(cuda);
     for (int i = 0; i < cuda->num_steps; i++)
         if (cuda->steps[i].end)
             cudaEventDestroy(cuda->steps[i].end);
@@ -355,6 +353,7 @@ void spc__cuda_destroy(void *instance)
     free(cuda->levels);
     free(cuda->rulebooks);
     free(cuda->jobs);
+    free(cuda->ways);
     free(cuda->weights);
     free(cuda->biases);
     free(cuda->outputs);

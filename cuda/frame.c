@@ -139,24 +139,52 @@ static bool same_frame(const struct spc__cuda *cuda, const struct spc__cuda_grap
                    (size_t)cuda->plan->graph.num_outputs * sizeof(*cuda->targets));
 }
 
-/* Records the frame's steps into `*recorded`. */
-static cudaError_t record(struct spc__cuda *cuda, cudaGraph_t *recorded)
+cudaError_t spc__cuda_record(struct spc__cuda *cuda, spc__cuda_launches launch, void *context,
+                             cudaGraphExec_t *exec)
 {
     cudaError_t code = cudaStreamBeginCapture(cuda->stream, cudaStreamCaptureModeThreadLocal);
     cudaError_t launched;
+    cudaGraph_t recorded = NULL;
 
+    *exec = NULL;
     if (code)
         return code;
-    launched = launch_frame(cuda, cuda->stream);
-    code = cudaStreamEndCapture(cuda->stream, recorded);
-    return launched ? launched : code;
+    launched = launch(cuda, context);
+    code = cudaStreamEndCapture(cuda->stream, &recorded);
+    if (launched)
+        code = launched;
+    if (!code)
+        code = cudaGraphInstantiate(exec, recorded, 0);
+    if (code)
+        *exec = NULL;
+    if (recorded)
+        cudaGraphDestroy(recorded);
+    return code;
+}
+
+static cudaError_t launch_recorded(struct spc__cuda *cuda, void *context)
+{
+    (void)context;
+    return launch_frame(cuda, cuda->stream);
+}
+
+static void forget(struct spc__cuda_graph *graph)
+{
+    if (graph->exec)
+        cudaGraphExecDestroy(graph->exec);
+    graph->exec = NULL;
+}
+
+void spc__cuda_forget_graphs(struct spc__cuda *cuda)
+{
+    for (int i = 0; i < SPC__CUDA_GRAPHS; i++)
+        forget(&cuda->graphs[i]);
 }
 
 /* The recorded frame for these pointers, recorded now where there is none. */
 static cudaError_t find_graph(struct spc__cuda *cuda, cudaGraphExec_t *exec)
 {
     struct spc__cuda_graph *graph;
-    cudaGraph_t recorded = NULL;
     cudaError_t code;
 
     for (int i = 0; i < SPC__CUDA_GRAPHS; i++)
@@ -166,18 +194,10 @@ static cudaError_t find_graph(struct spc__cuda *cuda, cudaGraphExec_t *exec)
         }
     graph = &cuda->graphs[cuda->next_graph];
     cuda->next_graph = (cuda->next_graph + 1) % SPC__CUDA_GRAPHS;
-    if (graph->exec)
-        cudaGraphExecDestroy(graph->exec);
-    graph->exec = NULL;
-    code = record(cuda, &recorded);
-    if (!code)
-        code = cudaGraphInstantiate(&graph->exec, recorded, 0);
-    if (recorded)
-        cudaGraphDestroy(recorded);
-    if (code) {
-        graph->exec = NULL;
+    forget(graph);
+    code = spc__cuda_record(cuda, launch_recorded, NULL, &graph->exec);
+    if (code)
         return code;
-    }
     graph->binding = cuda->binding;
     memcpy(graph->targets, cuda->targets,
            (size_t)cuda->plan->graph.num_outputs * sizeof(*cuda->targets));
@@ -220,36 +240,11 @@ static cudaError_t download(struct spc__cuda *cuda, const struct spc_output *out
     return code;
 }
 
-static cudaError_t start(struct spc__cuda *cuda, const struct spc_voxels *voxels,
-                         const struct spc_output *outputs, int num_outputs, cudaStream_t stream)
+cudaError_t spc__cuda_begin(struct spc__cuda *cuda, const struct spc_voxels *voxels,
+                            struct spc_output *outputs, int num_outputs)
 {
-    cudaGraphExec_t exec;
-    cudaError_t code = cudaSuccess;
-
-    if (voxels->memory == SPC_MEMORY_HOST)
-        code = upload(cuda, voxels);
-    if (!code && cuda->use_graph) {
-        code = find_graph(cuda, &exec);
-        if (!code)
-            code = cudaGraphLaunch(exec, stream);
-    } else if (!code) {
-        code = launch_frame(cuda, stream);
-    }
-    if (!code)
-        code = download(cuda, outputs, num_outputs, stream);
-    return code ? code : cudaEventRecord(cuda->end, stream);
-}
-
-enum spc_status spc__cuda_submit(void *instance, const struct spc_voxels *voxels,
-                                 struct spc_output *outputs, int num_outputs,
-                                 struct spc_error *err)
-{
-    struct spc__cuda *cuda = instance;
     bool host = voxels->memory == SPC_MEMORY_HOST;
-    cudaError_t code;
 
-    if (spc__cuda_enter(&cuda->context, err))
-        return SPC_ERR_DEVICE;
     cuda->voxels = *voxels;
     cuda->frame_outputs = outputs;
     cuda->frame_num_outputs = num_outputs;
@@ -262,8 +257,41 @@ enum spc_status spc__cuda_submit(void *instance, const struct spc_voxels *voxels
         .num_outputs = num_outputs,
     };
     bind(cuda, outputs, num_outputs);
-    code = start(cuda, voxels, outputs, num_outputs,
-                 host ? cuda->stream : (cudaStream_t)voxels->stream);
+    return host ? upload(cuda, voxels) : cudaSuccess;
+}
+
+static cudaError_t start(struct spc__cuda *cuda, const struct spc_output *outputs, int num_outputs,
+                         cudaStream_t stream)
+{
+    cudaGraphExec_t exec;
+    cudaError_t code;
+
+    if (cuda->use_graph) {
+        code = find_graph(cuda, &exec);
+        if (!code)
+            code = cudaGraphLaunch(exec, stream);
+    } else {
+        code = launch_frame(cuda, stream);
+    }
+    if (!code)
+        code = download(cuda, outputs, num_outputs, stream);
+    return code ? code : cudaEventRecord(cuda->end, stream);
+}
+
+enum spc_status spc__cuda_submit(void *instance, const struct spc_voxels *voxels,
+                                 struct spc_output *outputs, int num_outputs,
+                                 struct spc_error *err)
+{
+    struct spc__cuda *cuda = instance;
+    cudaStream_t stream =
+        voxels->memory == SPC_MEMORY_HOST ? cuda->stream : (cudaStream_t)voxels->stream;
+    cudaError_t code;
+
+    if (spc__cuda_enter(&cuda->context, err))
+        return SPC_ERR_DEVICE;
+    code = spc__cuda_begin(cuda, voxels, outputs, num_outputs);
+    if (!code)
+        code = start(cuda, outputs, num_outputs, stream);
     spc__cuda_leave(&cuda->context);
     return code ? spc__cuda_fail(err, code, "submitting a frame") : SPC_OK;
 }

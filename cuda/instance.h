@@ -100,6 +100,7 @@ struct spc__cuda {
     struct spc__cuda_context context;
     int major, minor;
     char device_name[128];
+    struct spc__log log;
     bool profile, use_graph, use_aside;
     cudaStream_t stream; /* of frames that come from host memory, and for recording */
     cudaStream_t aside;  /* of steps that run beside others */
@@ -113,6 +114,7 @@ struct spc__cuda {
     int num_slots;
     struct spc_cuda_blob_job *jobs; /* [num_rulebooks], those within level 0 first */
     int num_jobs, num_first_jobs;
+    enum spc_cuda_conv_way *ways;              /* [num_nodes] of fast convolutions */
     const struct spc__cuda_constant **weights; /* [num_nodes], NULL but for convolutions, which */
     const struct spc__cuda_constant **biases;  /* always have one */
     struct spc__cuda_output *outputs;
@@ -151,6 +153,9 @@ enum spc_status spc__cuda_create(const struct spc__plan *plan, struct spc__share
                                  const struct spc__backend_options *options, void **instance,
                                  struct spc_error *err);
 void spc__cuda_destroy(void *instance);
+/* Empty frames, one of each feature type: kernels are loaded and frames from the host recorded
+ * before the first that counts, and what cannot run on this device shows here. */
+enum spc_status spc__cuda_warm_up(struct spc__cuda *cuda, struct spc_error *err);
 /* Value whose memory `value` uses. */
 int spc__cuda_root(const struct spc__plan *plan, int value);
 
@@ -179,6 +184,22 @@ cudaError_t spc__cuda_launch(struct spc__cuda *cuda, const struct spc__cuda_step
 enum spc_status spc__cuda_submit(void *instance, const struct spc_voxels *voxels,
                                  struct spc_output *outputs, int num_outputs,
                                  struct spc_error *err);
+/* Binds the memory of a frame, and copies it to the device where it is not there. */
+cudaError_t spc__cuda_begin(struct spc__cuda *cuda, const struct spc_voxels *voxels,
+                            struct spc_output *outputs, int num_outputs);
+/* Records what `launch` puts on cuda->stream. *exec is NULL on failure. */
+typedef cudaError_t (*spc__cuda_launches)(struct spc__cuda *cuda, void *context);
+cudaError_t spc__cuda_record(struct spc__cuda *cuda, spc__cuda_launches launch, void *context,
+                             cudaGraphExec_t *exec);
+/* Frames are recorded anew from here on. */
+void spc__cuda_forget_graphs(struct spc__cuda *cuda);
+
+/* tune.c */
+enum spc_status spc__cuda_tune(void *instance, const struct spc_voxels *voxels,
+                               struct spc__tuning *tuning, struct spc_error *err);
+enum spc_status spc__cuda_choose(void *instance, const struct spc__tuning *tuning,
+                                 struct spc_error *err);
+
 /* wait.c */
 enum spc_status spc__cuda_wait(void *instance, struct spc_error *err);
 

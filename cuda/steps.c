@@ -107,7 +107,7 @@ static cudaError_t launch_fast(struct spc__cuda *cuda, int index, cudaStream_t s
         .blobs_settled = true, /* the input's step is between */
     };
 
-    return spc_cuda_conv_fast(&conv, SPC_CUDA_CONV_BEST, stream);
+    return spc_cuda_conv_fast(&conv, cuda->ways[index], stream);
 }
 
 static cudaError_t launch_general(struct spc__cuda *cuda, int index, cudaStream_t stream)

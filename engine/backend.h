@@ -10,6 +10,7 @@
 #define SPC_BACKEND_H
 
 #include "base/shared.h"
+#include "base/tuning.h"
 #include "graph/plan.h"
 
 struct spc__backend_options {
@@ -53,6 +54,14 @@ struct spc__backend {
     enum spc_status (*submit)(void *instance, const struct spc_voxels *voxels,
                               struct spc_output *outputs, int num_outputs, struct spc_error *err);
     enum spc_status (*wait)(void *instance, struct spc_error *err);
+
+    /* Optional, both: kernels of nodes, where there are several that give the right result.
+     * choose() takes them by name, or fails and runs on as before; tune() tries them on a frame
+     * and says which it took. `tuning` has the plan's number of nodes. */
+    enum spc_status (*choose)(void *instance, const struct spc__tuning *tuning,
+                              struct spc_error *err);
+    enum spc_status (*tune)(void *instance, const struct spc_voxels *voxels,
+                            struct spc__tuning *tuning, struct spc_error *err);
 
     void (*get_info)(const void *instance, struct spc__backend_info *info);
     void (*get_step)(const void *instance, int i, struct spc_step_profile *profile);

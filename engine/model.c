@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/options.h"
 #include "base/text.h"
@@ -162,6 +163,7 @@ static enum spc_status load(const void *data, size_t size, const struct spc_mode
 
     if (!made)
         return spc__fail_memory(err, sizeof(*made), "a model");
+    made->hash = spc__hash(SPC__HASH_START, data, size);
     status = fill_model(made, data, size, options, err);
     if (status)
         spc_model_free(&made);

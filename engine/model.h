@@ -7,6 +7,7 @@
 #include "graph/graph.h"
 
 struct spc_model {
+    uint64_t hash;               /* of the file's bytes */
     struct spc__graph graph;     /* checked and finished; sessions copy it */
     struct spc__shared *shared;  /* weights packed by backends; has its own lock */
     struct spc_node_info *nodes; /* [num_nodes] as in the file, those that no output needs too */

@@ -101,7 +101,7 @@ static enum spc_status make_plan(struct spc_session *session,
 
 static enum spc_status make_instance(struct spc_session *session,
                                      const struct spc_session_options *options,
-                                     const struct spc__log *log, struct spc_error *err)
+                                     struct spc_error *err)
 {
     struct spc__backend_options backend_options = {
         .device = options->device,
@@ -111,7 +111,7 @@ static enum spc_status make_instance(struct spc_session *session,
         .profile = options->profile,
         .cuda_graph = options->cuda_graph,
         .aux_stream = options->aux_stream,
-        .log = *log,
+        .log = session->log,
     };
 
     return session->backend->create(&session->plan, session->model->shared, &backend_options,
@@ -122,18 +122,28 @@ static enum spc_status create_parts(struct spc_session *session,
                                     const struct spc_session_options *options,
                                     struct spc_error *err)
 {
-    struct spc__log log = {options->log, options->log_user};
-    enum spc_status status;
+    enum spc_status status = spc__backend_find(options->backend, options->device, &session->log,
+                                               &session->backend, err);
 
-    status = spc__backend_find(options->backend, options->device, &log, &session->backend, err);
     if (!status)
         status = make_plan(session, options, err);
     if (status)
         return status;
-    status = make_instance(session, options, &log, err);
+    if (options->tuning_cache && !(session->tuning_cache = spc__strdup(options->tuning_cache)))
+        status = spc__fail_memory(err, strlen(options->tuning_cache), "a path");
+    if (!status)
+        status = make_instance(session, options, err);
+    if (!status && session->tuning_cache)
+        spc__session_load_tuning(session);
     if (status)
         spc__plan_clear(&session->plan);
     return status;
+}
+
+static void drop(struct spc_session *session)
+{
+    free(session->tuning_cache);
+    free(session);
 }
 
 enum spc_status spc_session_create(const struct spc_model *model,
@@ -156,9 +166,10 @@ enum spc_status spc_session_create(const struct spc_model *model,
     if (!made)
         return spc__fail_memory(err, sizeof(*made), "a session");
     made->model = model;
+    made->log = (struct spc__log){options.log, options.log_user};
     status = create_parts(made, &options, err);
     if (status)
-        free(made);
+        drop(made);
     else
         *session = made;
     return status;
@@ -174,7 +185,7 @@ void spc_session_free(struct spc_session **session)
         spc_session_wait(s, NULL);
     s->backend->destroy(s->instance);
     spc__plan_clear(&s->plan);
-    free(s);
+    drop(s);
     *session = NULL;
 }
 

@@ -83,7 +83,7 @@ static enum spc_status check_output(const struct spc_session *session, int i,
     return SPC_OK;
 }
 
-static enum spc_status check_frame(const struct spc_session *session,
+enum spc_status spc__session_check(const struct spc_session *session,
                                    const struct spc_voxels *voxels,
                                    const struct spc_output *outputs, int num_outputs,
                                    struct spc_error *err)
@@ -111,7 +111,7 @@ enum spc_status spc_session_submit(struct spc_session *session, const struct spc
                                    struct spc_output *outputs, int num_outputs,
                                    struct spc_error *err)
 {
-    enum spc_status status = check_frame(session, voxels, outputs, num_outputs, err);
+    enum spc_status status = spc__session_check(session, voxels, outputs, num_outputs, err);
 
     if (!status)
         status = session->backend->submit(session->instance, voxels, outputs, num_outputs, err);

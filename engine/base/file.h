@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading a whole file, with a limit. */
+/* Whole files: reading with a limit, writing complete or not at all. */
 #ifndef SPC_BASE_FILE_H
 #define SPC_BASE_FILE_H
 
@@ -11,5 +11,10 @@
  * and size 0. Thread-safety: any thread. */
 enum spc_status spc__file_read(const char *path, size_t limit, void **data, size_t *size,
                                struct spc_error *err);
+
+/* Writes both parts beside `path` and renames, so that the file is complete or absent. SPC_ERR_IO,
+ * SPC_ERR_MEMORY. Thread-safety: any thread. */
+enum spc_status spc__file_write(const char *path, const void *head, size_t head_size,
+                                const void *body, size_t body_size, struct spc_error *err);
 
 #endif

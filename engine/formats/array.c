@@ -9,6 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool spc__has_suffix(const char *path, const char *suffix)
+{
+    size_t n = strlen(path), m = strlen(suffix);
+
+    return n > m && !strcmp(path + n - m, suffix);
+}
+
 void spc_array_free(struct spc_array *array)
 {
     if (!array)

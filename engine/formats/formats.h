@@ -38,8 +38,4 @@ enum spc_status spc__npy_header(const struct spc_array *array, uint8_t header[SP
 /* Whether `path` ends in `suffix` (".npy"). */
 bool spc__has_suffix(const char *path, const char *suffix);
 
-/* Writes both parts beside `path` and renames, so that the file is complete or absent. */
-enum spc_status spc__file_write(const char *path, const void *head, size_t head_size,
-                                const void *body, size_t body_size, struct spc_error *err);
-
 #endif

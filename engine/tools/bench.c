@@ -120,6 +120,7 @@ int bench_measure(struct run *run, const struct run_options *options, const stru
                   const struct bench_plan *plan, struct bench_row *row)
 {
     struct spc_voxels voxels = frame_voxels(frame);
+    struct spc_error err;
     int code;
 
     *row = (struct bench_row){.voxels = voxels.num_voxels};
@@ -129,6 +130,8 @@ int bench_measure(struct run *run, const struct run_options *options, const stru
     if (code)
         return code;
     spc_session_get_info(run->session, &row->session);
+    if (plan->tune && spc_session_tune(run->session, &voxels, &err))
+        return tool_fail(run->tool, "%s", err.message);
     code = measure_frames(run, &voxels, plan, row);
     row->peak_mb = peak_mb();
     if (!code)

@@ -11,6 +11,7 @@
 
 struct bench_plan {
     int repeat, warmup;
+    bool tune;         /* choose kernels on the frame first */
     struct blas *blas; /* NULL: no comparison */
 };
 

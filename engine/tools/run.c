@@ -80,6 +80,7 @@ int run_start(struct run *run, const struct run_options *o, bool expose_all, boo
     options.site_bound = o->site_bound;
     options.output_type = output_types[o->output_type];
     options.row_order = (enum spc_row_order)o->row_order;
+    options.tuning_cache = o->tuning_cache;
     options.expose_all = expose_all;
     options.profile = profile;
     options.log = print_log;

@@ -10,7 +10,7 @@
 /* Options that every tool which runs a model has. */
 struct run_options {
     const char *model, *features, *indices, *grid_size;
-    const char *backend, *isa;
+    const char *backend, *isa, *tuning_cache;
     int precision, row_order, output_type, index_order; /* as the choices below */
     int64_t device, threads, max_voxels, site_bound;
     bool verbose;
@@ -28,6 +28,7 @@ struct run_options {
         {"--index-order", ARG_CHOICE, &(o).index_order, .choices = "auto,zyx,xyz"},                \
         {"--max-voxels", ARG_INT, &(o).max_voxels, 1, 1 << 27},                                    \
         {"--site-bound", ARG_INT, &(o).site_bound, 0, 1 << 27},                                    \
+        {"--tuning-cache", ARG_TEXT, &(o).tuning_cache},                                           \
         {"--verbose", ARG_FLAG, &(o).verbose}
 
 /* Their lines in --help. */
@@ -45,6 +46,7 @@ struct run_options {
     "  --row-order O       of sparse outputs: site (default) or input\n"                           \
     "  --max-voxels N      bound of the frame's voxels (default 200000)\n"                         \
     "  --site-bound N      bound of every other level (default 0: the nodes' own)\n"               \
+    "  --tuning-cache FILE CUDA: take kernels as spc-bench --tune FILE found them best\n"          \
     "  --verbose           what the engine has to say\n"
 
 struct run {

@@ -30,6 +30,10 @@ static const char help[] =
     "                   measured in turn with the frames, and the network's part of that rate:\n"
     "    best %         median to median, and fastest frame to fastest product.\n"
     "                   Its memory would be counted too, so peak MB is left out then\n"
+    "  On CUDA a frame is timed from voxels in host memory, which are copied, to the output in\n"
+    "  device memory, by the host's clock. Times of steps are the device's own, between events,\n"
+    "  in a run without a graph: there no step overlaps the next or runs beside it, so that they\n"
+    "  add up to more than the device takes for a frame. peak MB is host memory.\n"
     "\n"
     "OPTIONS\n" RUN_HELP
     "  --threads N,N,...   numbers of threads (default: one per processor)\n"
@@ -40,6 +44,8 @@ static const char help[] =
     "  --warmup N          frames before that (default 2)\n"
     "  --steps             the table of steps under each row: medians, GFLOP/s of each kernel\n"
     "  --blas              compare with OpenBLAS (OPENBLAS_CORETYPE chooses its kernels)\n"
+    "  --tune FILE         CUDA: try each convolution's kernels on the frame, keep the fastest in\n"
+    "                      FILE, which --tuning-cache and spconvinfer's tuning-cache read\n"
     "  --json              print one JSON array instead\n"
     "  --help, --version\n"
     "\n"
@@ -62,6 +68,7 @@ struct options {
     struct run_options run;
     struct arg_list threads, voxels;
     int64_t repeat, warmup;
+    const char *tune;
     bool all_isas, steps, blas, json;
 };
 
@@ -127,7 +134,7 @@ static void json_row(const struct bench_state *b, const struct bench_row *r)
 static int bench_frame(struct bench_state *b, const struct run_options *run_options,
                        const struct frame *frame)
 {
-    struct bench_plan plan = {(int)b->o->repeat, (int)b->o->warmup, b->blas};
+    struct bench_plan plan = {(int)b->o->repeat, (int)b->o->warmup, b->o->tune != NULL, b->blas};
     struct bench_row row;
     int code = bench_measure(&b->run, run_options, frame, &plan, &row);
 
@@ -253,6 +260,7 @@ int main(int argc, char **argv)
         {"--warmup", ARG_INT, &o.warmup, 0, 1000000},
         {"--steps", ARG_FLAG, &o.steps},
         {"--blas", ARG_FLAG, &o.blas},
+        {"--tune", ARG_TEXT, &o.tune},
         {"--json", ARG_FLAG, &o.json},
         {NULL},
     };
@@ -264,6 +272,8 @@ int main(int argc, char **argv)
     code = args_parse(&args, argc, argv);
     if (code >= 0)
         return code;
+    if (o.tune)
+        o.run.tuning_cache = o.tune;
     code = bench(&b);
     blas_close(b.blas);
     frame_free(&b.whole);

@@ -318,6 +318,36 @@ TEST(frame_errors)
     spc_model_free(&model);
 }
 
+/* A backend that has one kernel for each node takes the call, and leaves files alone. */
+TEST(nothing_to_tune)
+{
+    struct spc_model *model = api_model("tiny.onnx");
+    struct api_frame frame = api_frame("tiny.some");
+    struct spc_session_options o = api_options();
+    struct spc_voxels voxels = api_voxels(&frame);
+    struct spc_session *session;
+    struct spc_output out = {.data = NULL};
+    char log[1024] = "";
+    uint64_t before;
+
+    o.tuning_cache = "/nowhere/at/all";
+    o.log = keep_log;
+    o.log_user = log;
+    session = api_session(model, &o);
+    CHECK_INT(spc_session_run(session, &voxels, &out, 1, NULL), SPC_OK);
+    before = api_hash(&out);
+    CHECK_INT(spc_session_tune(NULL, &voxels, NULL), SPC_ERR_ARGUMENT);
+    CHECK_INT(spc_session_tune(session, NULL, NULL), SPC_ERR_ARGUMENT);
+    CHECK_INT(spc_session_tune(session, &voxels, NULL), SPC_OK);
+    CHECK_TEXT(log, "backend \"cpu\" has nothing to tune");
+    CHECK(!strstr(log, "nowhere"));
+    CHECK_INT(spc_session_run(session, &voxels, &out, 1, NULL), SPC_OK);
+    CHECK(api_hash(&out) == before);
+    spc_session_free(&session);
+    api_frame_free(&frame);
+    spc_model_free(&model);
+}
+
 TEST(submit_and_wait)
 {
     struct spc_model *model = api_model("tiny.onnx");
@@ -518,6 +548,7 @@ int main(void)
     RUN(reserved_words);
     RUN(descriptions);
     RUN(frame_errors);
+    RUN(nothing_to_tune);
     RUN(submit_and_wait);
     RUN(output_memory);
     RUN(same_bits);

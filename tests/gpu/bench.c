@@ -2,7 +2,7 @@
 /*
  * The time of a frame on the GPU, from voxels in device memory to outputs in device memory.
  *
- *     bench-gpu MODEL FEATURES INDICES [fp16|fp32] [graph|launches|one-stream] [VOXELS]
+ *     bench-gpu MODEL FEATURES INDICES [fp16|fp32] [graph|launches|one-stream|tuned] [VOXELS]
  *
  * Each frame takes another copy of the input and output, as a pool of buffers would bring them.
  * Printed are the median and least time between two events around the frame on its stream, and
@@ -30,6 +30,13 @@ static int fail(const char *what)
 {
     fprintf(stderr, "bench-gpu: %s\n", what);
     return 2;
+}
+
+static void print_tuning(void *user, enum spc_log_level level, const char *message)
+{
+    (void)user;
+    if (level == SPC_LOG_DEBUG)
+        printf("%s\n", message);
 }
 
 static double milliseconds(void)
@@ -218,11 +225,12 @@ int main(int argc, char **argv)
 
     if (argc < 4 || voxels < 0)
         return fail("usage: MODEL FEATURES INDICES [fp16|fp32] "
-                    "[graph|launches|one-stream] [VOXELS]");
+                    "[graph|launches|one-stream|tuned] [VOXELS]");
     spc_session_options_default(&options);
     options.backend = "cuda";
     options.precision = argc > 4 && strcmp(argv[4], "fp32") == 0 ? SPC_PRECISION_FP32
                                                                  : SPC_PRECISION_FP16;
+    options.log = print_tuning;
     options.cuda_graph = argc <= 5 || strcmp(argv[5], "launches") != 0;
     options.aux_stream = argc <= 5 || strcmp(argv[5], "one-stream") != 0;
     if (spc_model_load_file(argv[1], NULL, &model, &err) ||
@@ -240,6 +248,9 @@ int main(int argc, char **argv)
            argc > 5 ? argv[5] : "graph", (long long)indices.dims[0],
            (double)info.device_bytes * 1e-6, (double)info.shared_bytes * 1e-6);
     rc = make_sets(sets, session, &features, &indices, stream);
+    if (!rc && argc > 5 && !strcmp(argv[5], "tuned") &&
+        spc_session_tune(session, &sets[0].voxels, &err))
+        return fail(err.message);
     if (!rc)
         rc = measure(session, sets, stream);
     spc_session_free(&session);

@@ -355,6 +355,8 @@ struct spc_session_options {
      * launches for so many sites (0: none). Without effect, as cuda/README.md tells why. */
     bool sort_mask;
     int64_t fixed_launch_points;
+    const char *tuning_cache;     /* file that spc_session_tune() writes and every session that it
+                                     holds for reads; NULL (default): none */
 };
 
 /* As for spc_model_options. */
@@ -449,6 +451,18 @@ SPC_API enum spc_status spc_session_submit(struct spc_session *session,
                                            struct spc_output *outputs, int num_outputs,
                                            struct spc_error *err);
 SPC_API enum spc_status spc_session_wait(struct spc_session *session, struct spc_error *err);
+
+/* Try on one frame which of several kernels each convolution is fastest with, and keep to them in
+ * this session; CUDA only, takes less than a second and no more memory. All give right results,
+ * which differ in the last bits; with one choice the same input gives the same bits.
+ *
+ * Where the session was made with `tuning_cache`, the choice is also written there, whole or not at
+ * all. It holds for sessions on the same kind of GPU, with the same model, precision and version
+ * of the engine, which then run like that from their first frame. A file that is missing, damaged,
+ * or of something else is ignored, and one that cannot be written changes nothing; the log says so.
+ * Errors: as spc_session_run(); the session then runs as before. */
+SPC_API enum spc_status spc_session_tune(struct spc_session *session,
+                                         const struct spc_voxels *voxels, struct spc_error *err);
 
 struct spc_session_info {
     char backend[16];             /* "cpu", "cuda" */

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* Tuning files: what parses is what would be written. Also with the sum that the bytes want, which
+ * no mutation hits by itself. */
+#include "fuzz.h"
+
+#include "base/hash.h"
+#include "base/tuning.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void check(const char *text, size_t size)
+{
+    struct spc__tuning tuning;
+    struct spc_error err = {SPC_OK, ""};
+    char *again;
+    size_t length;
+
+    if (spc__tuning_parse(text, size, &tuning, &err)) {
+        FUZZ_CHECK(err.status != SPC_OK && err.message[0]);
+        return;
+    }
+    FUZZ_CHECK(tuning.num_nodes >= 0 && tuning.num_nodes <= SPC__MAX_TUNED_NODES);
+    FUZZ_CHECK(!spc__tuning_print(&tuning, &again, &length, NULL));
+    FUZZ_CHECK(length == size && !memcmp(again, text, size));
+    free(again);
+    spc__tuning_clear(&tuning);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char *text = malloc(size + 32);
+    int sum;
+
+    memcpy(text, data, size);
+    check(text, size);
+    sum = snprintf(text + size, 32, "sum %016" PRIx64 "\n", spc__hash(SPC__HASH_START, data, size));
+    check(text, size + (size_t)sum);
+    free(text);
+    return 0;
+}

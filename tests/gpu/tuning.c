@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Kernels chosen by trial and by a file: results stay right and are the same bits for the same
+ * choice; files that hold for something else change nothing.
+ *
+ *     test-gpu-tuning
+ */
+#include "frames.h"
+
+#include "base/tuning.h"
+
+#include <unistd.h>
+
+static struct frame frame;
+static struct result untuned;
+static char path[64], log_text[4096];
+
+static void keep_log(void *user, enum spc_log_level level, const char *message)
+{
+    (void)user;
+    (void)level;
+    snprintf(log_text + strlen(log_text), sizeof(log_text) - strlen(log_text), "%s\n", message);
+}
+
+/* A session in fp16 that reads and writes the file at `path`; its log starts empty. */
+static struct spc_session *open_tuned(enum spc_precision precision)
+{
+    struct spc_session_options options = options_for("cuda");
+
+    options.precision = precision;
+    options.output_type = SPC_DTYPE_F32;
+    options.tuning_cache = path;
+    options.log = keep_log;
+    log_text[0] = 0;
+    return open_session(&options);
+}
+
+static void run_frame(struct spc_session *session, struct result *result)
+{
+    struct spc_voxels voxels = host_voxels(&frame);
+
+    REQUIRE(!run(session, &voxels, NULL, result));
+}
+
+/* The sums of another kernel may round elsewhere: a few units of fp16 apart. */
+static bool near_untuned(const struct result *result)
+{
+    for (int i = 0; i < OUTPUTS; i++) {
+        const float *x = (const float *)result->data[i], *y = (const float *)untuned.data[i];
+
+        if (result->out[i].size != untuned.out[i].size)
+            return false;
+        for (size_t e = 0; e < result->out[i].size / sizeof(float); e++)
+            if (!(fabsf(x[e] - y[e]) <= 4e-3f + 4e-3f * fabsf(y[e])))
+                return false;
+    }
+    return true;
+}
+
+/* Frames of a session made now: its first and second give the same bits, near the untuned. */
+static void check_session(const char *says, struct result *kept)
+{
+    struct spc_session *session = open_tuned(SPC_PRECISION_FP16);
+    struct result first, second;
+
+    REQUIRE(session);
+    CHECK_TEXT(log_text, says);
+    run_frame(session, &first);
+    run_frame(session, &second);
+    CHECK(same_result(&first, &second));
+    CHECK(near_untuned(&first));
+    drop(&second);
+    if (kept)
+        *kept = first;
+    else
+        drop(&first);
+    spc_session_free(&session);
+}
+
+TEST(tried_and_kept)
+{
+    struct spc_session *session = open_tuned(SPC_PRECISION_FP16);
+    struct spc_voxels voxels = host_voxels(&frame);
+    struct result tuned, again;
+    struct spc_error err;
+
+    REQUIRE(session);
+    CHECK_TEXT(log_text, "no tuning cache yet");
+    run_frame(session, &untuned);
+    CHECK_INT(spc_session_tune(session, &voxels, &err), SPC_OK);
+    CHECK_TEXT(log_text, "tuning: ");
+    CHECK_TEXT(log_text, "mma");
+    run_frame(session, &tuned);
+    CHECK(near_untuned(&tuned));
+    spc_session_free(&session);
+    check_session("tuning taken", &again);
+    CHECK(same_result(&again, &tuned));
+    drop(&tuned);
+    drop(&again);
+}
+
+/* A frame that is refused is no frame to tune on; the session goes on. */
+TEST(refused_frame)
+{
+    struct spc_session *session = open_tuned(SPC_PRECISION_FP16);
+    struct spc_voxels voxels = host_voxels(&frame);
+    int32_t z = frame.indices[7][1];
+    struct spc_error err;
+    struct result result;
+
+    REQUIRE(session);
+    frame.indices[7][1] = -1;
+    CHECK_INT(spc_session_tune(session, &voxels, &err), SPC_ERR_INPUT);
+    frame.indices[7][1] = z;
+    run_frame(session, &result);
+    CHECK(near_untuned(&result));
+    drop(&result);
+    spc_session_free(&session);
+}
+
+/* Every node by itself, with mma.sync: convolutions that can take it do, others refuse the file. */
+TEST(chosen_by_a_file)
+{
+    struct spc__tuning tuning;
+    int taken = 0;
+
+    REQUIRE(!spc__tuning_read(path, &tuning, NULL));
+    for (int i = 0; i < tuning.num_nodes; i++) {
+        memset(tuning.ways, 0, (size_t)tuning.num_nodes * sizeof(*tuning.ways));
+        strcpy(tuning.ways[i], "mma");
+        REQUIRE(!spc__tuning_write(path, &tuning, NULL));
+        check_session("tuning", NULL);
+        taken += strstr(log_text, "tuning taken") != NULL;
+        CHECK(strstr(log_text, "tuning taken") || strstr(log_text, "has no way \"mma\""));
+    }
+    CHECK(taken > 0 && taken < tuning.num_nodes);
+    strcpy(tuning.ways[0], "abacus");
+    REQUIRE(!spc__tuning_write(path, &tuning, NULL));
+    check_session("has no way \"abacus\"", NULL);
+    memset(tuning.ways, 0, (size_t)tuning.num_nodes * sizeof(*tuning.ways));
+    tuning.network++;
+    REQUIRE(!spc__tuning_write(path, &tuning, NULL));
+    check_session("is of another network", NULL);
+    tuning.network--;
+    strcpy(tuning.device, "Abacus 3000");
+    REQUIRE(!spc__tuning_write(path, &tuning, NULL));
+    check_session("is of another device", NULL);
+    spc__tuning_clear(&tuning);
+}
+
+TEST(damaged_file)
+{
+    FILE *file = fopen(path, "w");
+
+    REQUIRE(file);
+    fputs("spc-tuning 1\nengine", file);
+    fclose(file);
+    check_session("line 2", NULL);
+    unlink(path);
+    CHECK(mkdtemp(strcpy(path, "/tmp/spc-tuning-XXXXXX")) != NULL);
+    check_session("is a folder", NULL);
+    rmdir(path);
+}
+
+int main(int argc, char **argv)
+{
+    begin(argc, argv);
+    snprintf(path, sizeof(path), "/tmp/spc-gpu-tuning-%ld.txt", (long)getpid());
+    make_frame(&frame, 700);
+    RUN(tried_and_kept);
+    RUN(chosen_by_a_file);
+    RUN(damaged_file);
+    RUN(refused_frame);
+    drop(&untuned);
+    spc_model_free(&model);
+    return test_result();
+}
