@@ -4,13 +4,17 @@
 
 const char *spc_cuda_conv_way_name(enum spc_cuda_conv_way way)
 {
-    static const char *const names[] = {
-        [SPC_CUDA_CONV_BEST] = "best",
-        [SPC_CUDA_CONV_MMA] = "mma",
-        [SPC_CUDA_CONV_WGMMA] = "wgmma",
-    };
-
-    return names[way];
+    switch (way) { /* the compiler says which is missing */
+    case SPC_CUDA_CONV_BEST:
+        return "best";
+    case SPC_CUDA_CONV_MMA:
+        return "mma";
+    case SPC_CUDA_CONV_WGMMA:
+        return "wgmma";
+    case SPC_CUDA_CONV_WAYS:
+        break;
+    }
+    return "";
 }
 
 /* What a launch depends on of the current device. */
