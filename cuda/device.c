@@ -120,6 +120,17 @@ enum spc_status spc__cuda_find(int device, int *found, struct spc_error *err)
     return SPC_OK;
 }
 
+bool spc__cuda_is_pinned(const void *memory)
+{
+    struct cudaPointerAttributes attributes;
+
+    if (cudaPointerGetAttributes(&attributes, memory)) {
+        cudaGetLastError();
+        return false;
+    }
+    return attributes.type == cudaMemoryTypeHost;
+}
+
 struct spc__cuda_block {
     struct spc__cuda_block *next;
     void *memory;

@@ -29,6 +29,9 @@ struct spc__cuda_context {
     PFN_cuCtxPopCurrent_v4000 pop;
 };
 
+/* Whether it is host memory that the device reaches by itself: copies of other memory wait. */
+bool spc__cuda_is_pinned(const void *memory);
+
 /* With device -1 the context that is current on this thread; where none is, and with a number, the
  * primary context of the device. Fails as spc__cuda_find() does. */
 enum spc_status spc__cuda_get_context(int device, struct spc__cuda_context *context,

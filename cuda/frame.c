@@ -207,18 +207,6 @@ static cudaError_t find_graph(struct spc__cuda *cuda, cudaGraphExec_t *exec)
 
 /* ---- submit ---- */
 
-/* Host memory that the device reaches by itself: copies to other memory would wait. */
-static bool is_pinned(const void *memory)
-{
-    struct cudaPointerAttributes attributes;
-
-    if (cudaPointerGetAttributes(&attributes, memory)) {
-        cudaGetLastError();
-        return false;
-    }
-    return attributes.type == cudaMemoryTypeHost;
-}
-
 /* Dense outputs, whose size is known, go to the host right behind the frame; wait() copies the
  * others. */
 static cudaError_t download(struct spc__cuda *cuda, const struct spc_output *outputs,
@@ -232,7 +220,7 @@ static cudaError_t download(struct spc__cuda *cuda, const struct spc_output *out
 
         mine->downloaded = outputs[i].memory == SPC_MEMORY_HOST &&
                            mine->info.kind == SPC_OUTPUT_DENSE &&
-                           (!outputs[i].capacity || is_pinned(to));
+                           (!outputs[i].capacity || spc__cuda_is_pinned(to));
         if (mine->downloaded)
             code = cudaMemcpyAsync(to, cuda->targets[i], mine->bytes, cudaMemcpyDeviceToHost,
                                    stream);

@@ -2,6 +2,7 @@
 /* Stands in for the CUDA backend in a build without it: present by name, never usable. */
 #include "backend.h"
 #include "base/error.h"
+#include "voxel/voxelizer.h"
 
 static enum spc_status stub_probe(int device, struct spc_error *err)
 {
@@ -24,3 +25,6 @@ const struct spc__backend spc__backend_cuda = {
     .default_precision = SPC_PRECISION_FP16,
     .alignment = 64,
 };
+
+/* Found only through a backend that can be used. */
+const struct spc__voxel_backend spc__voxel_cuda = {.name = "cuda"};

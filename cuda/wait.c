@@ -88,8 +88,9 @@ static enum spc_status check_report(struct spc__cuda *cuda, struct spc_error *er
     const struct spc_cuda_report *report = cuda->host_report;
 
     if (report->num_voxels < 0)
-        return spc__fail(err, SPC_ERR_INPUT, "input: the device counts %d voxels: was "
-                         "device_count written before the frame?", report->num_voxels);
+        return spc__fail(err, SPC_ERR_INPUT, "input: the device counts %d voxels: what made them "
+                         "refused the frame (a voxelizer says why), or wrote no device_count",
+                         report->num_voxels);
     if (report->num_voxels > graph->levels[0].bound)
         return spc__refuse_count(report->num_voxels, graph->levels[0].bound, err);
     if (report->num_voxels > cuda->voxels.num_voxels)

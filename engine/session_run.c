@@ -35,7 +35,7 @@ static enum spc_status check_voxels(const struct spc_session *session,
         return spc__fail(err, SPC_ERR_ARGUMENT, "features are %s; float32 and float16 are possible",
                          spc_dtype_name(voxels->feature_type));
     if (check_memory(session, voxels->memory, "voxels", err) ||
-        spc__check_reserved(voxels->reserved, "spc_voxels", err))
+        spc__check_reserved(voxels->reserved, SPC__COUNT(voxels->reserved), "spc_voxels", err))
         return SPC_ERR_ARGUMENT;
     if (voxels->device_count && voxels->memory != SPC_MEMORY_CUDA)
         return spc__fail(err, SPC_ERR_ARGUMENT, "voxels: device_count is for CUDA memory only");
@@ -64,7 +64,7 @@ static enum spc_status check_output(const struct spc_session *session, int i,
     size_t size;
 
     if (check_memory(session, output->memory, "output", err) ||
-        spc__check_reserved(output->reserved, "spc_output", err))
+        spc__check_reserved(output->reserved, SPC__COUNT(output->reserved), "spc_output", err))
         return SPC_ERR_ARGUMENT;
     if (!output->capacity)
         return SPC_OK;

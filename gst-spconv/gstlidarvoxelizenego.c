@@ -315,6 +315,7 @@ static gboolean make_voxelizer(GstLidarVoxelize *self, const struct gst_lidar_vo
     options.grid_extra_z = MAX(wish->grid_extra_z, 0);
     options.index_order = self->output.index_order;
     options.feature_type = self->output.feature_type;
+    options.backend = "cpu";
     spc_voxelizer_free(&self->voxelizer);
     if (spc_voxelizer_create(&options, &self->voxelizer, &error))
         return gst_spconv_refuse_caps(GST_ELEMENT(self), &self->refused, "%s.", error.message);

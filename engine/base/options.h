@@ -37,11 +37,13 @@ static inline enum spc_status spc__options_take(void *options, size_t size, cons
     return SPC_OK;
 }
 
+#define SPC__COUNT(array) (sizeof(array) / sizeof(*(array)))
+
 /* Fails unless the caller zeroed what a later version may give a meaning. */
-static inline enum spc_status spc__check_reserved(const uint64_t reserved[4], const char *name,
-                                                  struct spc_error *err)
+static inline enum spc_status spc__check_reserved(const uint64_t *reserved, size_t count,
+                                                  const char *name, struct spc_error *err)
 {
-    for (int i = 0; i < 4; i++)
+    for (size_t i = 0; i < count; i++)
         if (reserved[i])
             return spc__fail(err, SPC_ERR_ARGUMENT,
                              "reserved words of %s are not 0: zero the struct before you fill it",

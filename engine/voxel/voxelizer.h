@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The voxelizer and its reference: what they share. */
+/*
+ * What backends of the voxelizer share, and the contract that they fulfil. As with sessions
+ * (backend.h), the engine names the CUDA table only by its symbol; cuda/stub.c defines the same
+ * symbol where CUDA is off.
+ */
 #ifndef SPC_VOXEL_VOXELIZER_H
 #define SPC_VOXEL_VOXELIZER_H
 
@@ -8,6 +12,33 @@
 #include <spc/spc.h>
 
 #include <string.h>
+
+/* What a voxelizer is to do; checked. */
+struct spc__voxel_plan {
+    struct spc_voxelizer_options options;
+    int32_t grid[3];           /* z, y, x */
+    int32_t cells_in_range[3]; /* x, y, z; the grid's z may be larger */
+};
+
+struct spc__voxel_backend {
+    const char *name; /* as the backend's of sessions */
+
+    /* A runnable instance; `plan` outlives it. */
+    enum spc_status (*create)(const struct spc__voxel_plan *plan, void **instance,
+                              struct spc_error *err);
+    void (*destroy)(void *instance);
+
+    /* See spc_voxelizer_submit(). Points and voxels were checked, except that any memory may be
+     * asked for and given: what a backend cannot reach, it refuses. Voxels that go to host memory
+     * are there when wait() returns. */
+    enum spc_status (*submit)(void *instance, const struct spc_points *points,
+                              struct spc_voxels *voxels, struct spc_error *err);
+    enum spc_status (*wait)(void *instance, struct spc_voxelizer_result *result,
+                            struct spc_error *err);
+};
+
+extern const struct spc__voxel_backend spc__voxel_cpu;
+extern const struct spc__voxel_backend spc__voxel_cuda;
 
 /* A field of a record as float; data need not be aligned. */
 static inline float spc__point_field(const unsigned char *record, enum spc_dtype type,
@@ -30,6 +61,12 @@ static inline float spc__point_field(const unsigned char *record, enum spc_dtype
     default: /* SPC_DTYPE_U8: checked by run */
         return (float)record[offset];
     }
+}
+
+/* Bytes of a row of features. */
+static inline size_t spc__voxel_row(const struct spc__voxel_plan *plan)
+{
+    return (size_t)plan->options.num_features * spc_dtype_size(plan->options.feature_type);
 }
 
 /* The reference: sorts the points by cell. The same bits as spc_voxelizer_run() of a voxelizer

@@ -12,7 +12,7 @@ extern const struct check_case check_conv[], check_dense[], check_frame[], check
     check_rows[], check_voxel[];
 #if SPC_WITH_CUDA
 extern const struct check_case check_cuda_conv[], check_cuda_frame[], check_cuda_index[],
-    check_cuda_tables[];
+    check_cuda_tables[], check_cuda_voxel[];
 #endif
 
 static const struct check_suite suites[] = {
@@ -27,6 +27,7 @@ static const struct check_suite suites[] = {
     {"cuda-tables", check_cuda_tables},
     {"cuda-frame", check_cuda_frame},
     {"cuda-conv", check_cuda_conv},
+    {"cuda-voxel", check_cuda_voxel},
 #endif
     {NULL, NULL},
 };

@@ -28,11 +28,12 @@ QUOTED = [
     (r"engine/backend\.[ch]$", r"(base|graph)/|backend\.h$"),
     (r"engine/model\.[ch]$", r"(base|graph|onnx)/|model\.h$"),
     (r"engine/session[a-z_]*\.[ch]$", r"(base|graph)/|(backend|model|session[a-z_]*)\.h$"),
+    (r"engine/voxelizer\.c$", r"(base|voxel)/|backend\.h$"),
     (r"engine/tools/", r"tools/|[a-z_]+\.h$"),
     (r"engine/", r"$^"),
     # CUDA kernels: launchers' headers and device helpers, never the host side.
     (r"cuda/.*\.(cu|cuh)$", r"base/act\.h$|cuda/(?!instance|device)[a-z0-9_]+\.(h|cuh)$"),
-    (r"cuda/", r"(base|graph|cuda)/|backend\.h$"),
+    (r"cuda/", r"(base|graph|cuda)/|backend\.h$|voxel/voxelizer\.h$"),
     (r"gst-spconv/", r"[a-z0-9-]+\.(h|inc)$"),
 ]
 

@@ -12,6 +12,8 @@ import sys
 import tree
 
 COLUMNS, FILE_LINES, FUNCTION_LINES = 100, 600, 60
+# The public API is one file by design, and half of it is comments.
+HEADER, HEADER_LINES = "engine/include/spc/spc.h", 750
 C_FILES = (".c", ".h", ".cu", ".cuh", ".inc")
 SPDX = "SPDX-License-Identifier: MIT"
 LATER = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")
@@ -73,8 +75,9 @@ def check(path, text):
     if path.endswith(C_FILES):
         code = without_comments(text)
         lines = text.count("\n")
-        if lines > FILE_LINES:
-            errors.append("%s: %d lines; at most %d" % (path, lines, FILE_LINES))
+        most = HEADER_LINES if path == HEADER else FILE_LINES
+        if lines > most:
+            errors.append("%s: %d lines; at most %d" % (path, lines, most))
         errors += function_errors(path, code)
         if LIBRARY.match(path):
             errors += library_errors(path, code)
@@ -101,6 +104,7 @@ BAD = [
     ("engine/a.c", HEAD + "int x; \n"),
     ("engine/a.c", HEAD + "/* TO" + "DO */\n"),
     ("engine/a.c", HEAD + "int x;\n" * FILE_LINES),
+    (HEADER, HEAD + "int x;\n" * HEADER_LINES),
     ("engine/a.c", HEAD + "int f(void)\n{\n" + "    x();\n" * (FUNCTION_LINES + 1) + "}\n"),
     ("engine/a.c", HEAD + "int f(void)\n{\n    abort();\n}\n"),
     ("gst-spconv/a.c", HEAD + "int f(void)\n{\n    exit(1);\n}\n"),

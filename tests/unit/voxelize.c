@@ -16,6 +16,7 @@ static struct spc_voxelizer_options small_options(void)
     memcpy(o.voxel_size, size, sizeof(size));
     o.num_features = 4;
     o.max_voxels = 32;
+    o.backend = "cpu";
     return o;
 }
 
@@ -132,6 +133,7 @@ TEST(upper_edge)
     spc_voxelizer_options_default(&o);
     memcpy(o.range, range, sizeof(range));
     memcpy(o.voxel_size, size, sizeof(size));
+    o.backend = "cpu";
     o.num_features = 3;
     o.max_voxels = 1;
     CHECK((point[0] + 54) / 0.075f >= 1440);
@@ -204,6 +206,92 @@ TEST(empty_and_full)
     CHECK_INT(r.num_voxels, 31);
     CHECK_INT(r.points_used, 31);
     spc_voxelizer_free(&v);
+}
+
+/* In two halves, into the caller's memory and into the voxelizer's: the same as in one. */
+TEST(halves)
+{
+    struct spc_voxelizer_options o = small_options();
+    struct spc_points points = float_points(two_voxels, 5, 4);
+    struct spc_voxelizer *v = NULL;
+    struct spc_voxelizer_result r[2];
+    struct spc_voxels own = {0}, mine = {0};
+    struct spc_error err;
+    float features[2][32][4];
+    int32_t indices[2][32][4];
+
+    REQUIRE(!spc_voxelizer_create(&o, &v, NULL));
+    CHECK(!strcmp(spc_voxelizer_backend(v), "cpu"));
+    REQUIRE(!spc_voxelizer_run(v, &points, features[0], indices[0][0], &r[0], NULL));
+    CHECK_INT(spc_voxelizer_wait(v, &r[1], &err), SPC_ERR_ARGUMENT);
+    CHECK_TEXT(err.message, "no frame is in flight");
+    REQUIRE(!spc_voxelizer_submit(v, &points, &own, &err));
+    CHECK_INT(spc_voxelizer_submit(v, &points, &own, &err), SPC_ERR_ARGUMENT);
+    CHECK_TEXT(err.message, "a frame is in flight");
+    CHECK_INT(own.num_voxels, 2);
+    CHECK(own.memory == SPC_MEMORY_HOST && own.feature_type == SPC_DTYPE_F32);
+    CHECK(!own.device_count && !own.stream);
+    CHECK(!memcmp(own.features, features[0], 32) && !memcmp(own.indices, indices[0], 32));
+    REQUIRE(!spc_voxelizer_wait(v, &r[1], &err));
+    CHECK(!memcmp(&r[0], &r[1], sizeof(r[0])));
+    mine.features = features[1];
+    mine.indices = indices[1][0];
+    REQUIRE(!spc_voxelizer_submit(v, &points, &mine, &err));
+    REQUIRE(!spc_voxelizer_wait(v, &r[1], &err));
+    CHECK(mine.features == features[1] && mine.indices == indices[1][0]);
+    CHECK(!memcmp(features[0], features[1], 32) && !memcmp(indices[0], indices[1], 32));
+    spc_voxelizer_free(&v);
+}
+
+/* What a frame on the CPU cannot be, with the words that help. */
+TEST(frames_refused)
+{
+    struct spc_voxelizer_options o = small_options();
+    struct spc_points points = float_points(two_voxels, 5, 4);
+    struct spc_voxelizer *v = NULL;
+    struct spc_voxelizer_result r;
+    struct spc_error err;
+    float features[32][4];
+    int32_t indices[32][4];
+    const struct {
+        struct spc_voxels voxels;
+        const char *says;
+    } cases[] = {
+        {{.memory = SPC_MEMORY_CUDA}, "takes no voxels in CUDA memory"},
+        {{.memory = 7}, "memory kind 7 of the voxels"},
+        {{.features = features}, "indices is NULL"},
+        {{.indices = indices[0]}, "features is NULL"},
+        {{.features = (char *)features + 1, .indices = indices[0]}, "not aligned"},
+        {{.reserved = {0, 1}}, "reserved words of spc_voxels"},
+    };
+
+    REQUIRE(!spc_voxelizer_create(&o, &v, NULL));
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct spc_voxels voxels = cases[i].voxels;
+
+        CHECK_INT(spc_voxelizer_submit(v, &points, &voxels, &err), SPC_ERR_ARGUMENT);
+        CHECK_TEXT(err.message, cases[i].says);
+    }
+    points.memory = SPC_MEMORY_CUDA;
+    CHECK_INT(spc_voxelizer_run(v, &points, features, indices[0], &r, &err), SPC_ERR_ARGUMENT);
+    CHECK_TEXT(err.message, "backend \"cpu\" takes no points in CUDA memory");
+    points.memory = SPC_MEMORY_HOST;
+    CHECK_INT(spc_voxelizer_run(v, &points, NULL, indices[0], &r, &err), SPC_ERR_ARGUMENT);
+    CHECK_TEXT(err.message, "features is NULL");
+    CHECK_INT(spc_voxelizer_wait(v, &r, &err), SPC_ERR_ARGUMENT); /* none of them is in flight */
+    spc_voxelizer_free(&v);
+}
+
+TEST(unknown_backend)
+{
+    struct spc_voxelizer_options o = small_options();
+    struct spc_voxelizer *v = NULL;
+    struct spc_error err;
+
+    o.backend = "tpu";
+    CHECK_INT(spc_voxelizer_create(&o, &v, &err), SPC_ERR_BACKEND);
+    CHECK_TEXT(err.message, "\"tpu\" is not known; known are: auto, cuda, cpu");
+    CHECK(!v);
 }
 
 static void refuse_options(const struct spc_voxelizer_options *o, const char *text)
@@ -313,6 +401,7 @@ TEST(real_frame)
     spc_voxelizer_options_default(&o);
     memcpy(o.range, range, sizeof(range));
     memcpy(o.voxel_size, size, sizeof(size));
+    o.backend = "cpu";
     REQUIRE(!spc_voxelizer_create(&o, &v, NULL));
     REQUIRE(!spc_voxelizer_run(v, &points, features, indices, &r, NULL));
     CHECK_INT(r.num_voxels, 105086);
@@ -332,6 +421,9 @@ int main(void)
     RUN(upper_edge);
     RUN(field_types);
     RUN(empty_and_full);
+    RUN(halves);
+    RUN(frames_refused);
+    RUN(unknown_backend);
     RUN(options_refused);
     RUN(points_refused);
     RUN(real_frame);

@@ -391,7 +391,8 @@ struct spc_voxels {
     const void *features;        /* [num_voxels][num_features] */
     const int32_t *indices;      /* [num_voxels][4]: batch (0), then the model's index order */
     int64_t num_voxels;          /* rows; with device_count: rows that are allocated */
-    const int32_t *device_count; /* CUDA: the number of rows, in device memory; else NULL */
+    const int32_t *device_count; /* CUDA: the number of rows, in device memory; below 0: refused by
+                                    what made them; else NULL */
     void *stream;                /* CUDA: cudaStream_t the data is ready on, of the session's
                                     context; else NULL */
     uint64_t reserved[4]; /* zero */
@@ -518,7 +519,11 @@ struct spc_points {
         enum spc_dtype type; /* SPC_DTYPE_F32, F16, U8, or U32 */
         size_t offset;       /* bytes from the start of a record */
     } fields[SPC_MAX_POINT_FIELDS];
-    uint64_t reserved[4]; /* zero */
+    enum spc_memory memory; /* of data */
+    void *stream; /* backend "cuda": cudaStream_t to work on, where data in CUDA memory is ready.
+                     NULL: the default stream; for data in host memory, one of the voxelizer's.
+                     Of the context that the voxelizer was created in */
+    uint64_t reserved[2]; /* zero */
 };
 
 struct spc_voxelizer;
@@ -533,6 +538,12 @@ struct spc_voxelizer_options {
     int32_t grid_extra_z;         /* cells added to the grid's z above the range (CenterPoint: 1) */
     enum spc_index_order index_order;
     enum spc_dtype feature_type;  /* of the result: F32 (default) or F16 */
+    const char *backend;          /* "auto" (default), "cpu", "cuda", as in spc_session_options:
+                                     the results are the same, but for the bits of a NaN */
+    int device;                   /* CUDA device; -1: the current one. Default -1 */
+    bool cuda_graph;              /* CUDA: record the frame once, replay it. Default true */
+    spc_log_fn log;               /* says what "auto" chose; may be NULL */
+    void *log_user;
 };
 
 /* As for spc_model_options. */
@@ -542,11 +553,15 @@ static inline void spc_voxelizer_options_default(struct spc_voxelizer_options *o
     spc_voxelizer_options_init(options, sizeof(*options));
 }
 
-/* Errors: SPC_ERR_ARGUMENT (range, size), SPC_ERR_MEMORY. Free with spc_voxelizer_free(). */
+/* Errors: SPC_ERR_ARGUMENT (range, size), SPC_ERR_MEMORY, SPC_ERR_BACKEND, SPC_ERR_DEVICE. Free
+ * with spc_voxelizer_free(), with no frame in flight. */
 SPC_API enum spc_status spc_voxelizer_create(const struct spc_voxelizer_options *options,
                                              struct spc_voxelizer **voxelizer,
                                              struct spc_error *err);
 SPC_API void spc_voxelizer_free(struct spc_voxelizer **voxelizer);
+
+/* What computes: "cpu" or "cuda". */
+SPC_API const char *spc_voxelizer_backend(const struct spc_voxelizer *voxelizer);
 
 /* Grid of the voxelizer: round((maximum - minimum) / size) cells, z with grid_extra_z more. */
 SPC_API void spc_voxelizer_get_grid(const struct spc_voxelizer *voxelizer, int32_t *grid_z,
@@ -564,14 +579,37 @@ struct spc_voxelizer_result {
  * does; where that comes out at the grid's end for a point below the maximum, the last cell takes
  * it. A voxel's features are the means of its points' fields, summed in point order in float32.
  * Rows come in site order (see spc_output). `features` has room for [max_voxels][num_features] of
- * feature_type, `indices` for [max_voxels][4].
+ * feature_type, `indices` for [max_voxels][4]; both are host memory, whatever the backend.
  * Zero points, or none in range, give zero voxels.
  * Errors: SPC_ERR_CAPACITY (says how many voxels there are; nothing is written),
- * SPC_ERR_ARGUMENT, SPC_ERR_MEMORY. Allocates only for a cloud larger than any before. */
+ * SPC_ERR_ARGUMENT, SPC_ERR_MEMORY, SPC_ERR_DEVICE. Allocates only for a cloud larger than any
+ * before. */
 SPC_API enum spc_status spc_voxelizer_run(struct spc_voxelizer *voxelizer,
                                           const struct spc_points *points, void *features,
                                           int32_t *indices, struct spc_voxelizer_result *result,
                                           struct spc_error *err);
+
+/* The same in two halves, into voxels that can be given to spc_session_submit() at once. One frame
+ * may be in flight per voxelizer; points and memory must stay valid until the wait returns.
+ *
+ * The caller zeroes *voxels, sets `memory` to that of the backend, and may set features, indices
+ * and (CUDA) device_count to memory of its own, with room as for spc_voxelizer_run(); where they
+ * are NULL, the voxelizer's own memory is used, valid until its next frame. The submit fills in
+ * the rest.
+ *
+ * On CUDA nothing is read back: num_voxels becomes max_voxels, *device_count the number of voxels
+ * once `stream` has come that far, and -1 where a frame is refused, so that sessions refuse it,
+ * too. Points in host memory are copied before the submit returns, unless they are in memory that
+ * the GPU reads by itself (cudaHostAlloc). Errors of the frame are returned by the wait.
+ * On the CPU the submit does the work and returns the errors.
+ * Errors: as for spc_voxelizer_run(). Allocates only for a cloud larger than any before, and for
+ * the first frame that needs memory of the voxelizer's own. */
+SPC_API enum spc_status spc_voxelizer_submit(struct spc_voxelizer *voxelizer,
+                                             const struct spc_points *points,
+                                             struct spc_voxels *voxels, struct spc_error *err);
+SPC_API enum spc_status spc_voxelizer_wait(struct spc_voxelizer *voxelizer,
+                                           struct spc_voxelizer_result *result,
+                                           struct spc_error *err);
 
 #ifdef __cplusplus
 }
