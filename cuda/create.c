@@ -7,13 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-int spc__cuda_root(const struct spc__plan *plan, int value)
-{
-    while (plan->values[value].alias >= 0)
-        value = plan->values[value].alias;
-    return value;
-}
-
 static void *take_zeroed(size_t count, size_t size, struct spc_error *err)
 {
     void *block = spc__alloc_zeroed(count ? count : 1, size);
@@ -75,7 +68,7 @@ static enum spc_status make_output(struct spc__cuda *cuda, int i, enum spc_row_o
                                    struct spc_error *err)
 {
     const struct spc__plan *plan = cuda->plan;
-    int value = plan->graph.outputs[i], root = spc__cuda_root(plan, value);
+    int value = plan->graph.outputs[i], root = spc__plan_root(plan, value);
     const struct spc__value *v = &plan->graph.values[value];
     struct spc__cuda_output *output = &cuda->outputs[i];
     struct spc__cuda_level *level = &cuda->levels[v->level];

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "cuda/sites.h"
+#include "graph/uses.h"
 
 bool spc__cuda_is_fast(const struct spc__cuda *cuda, const struct spc__node *node)
 {
@@ -23,32 +24,19 @@ int32_t spc__cuda_in_stride(const struct spc__cuda *cuda, const struct spc__node
 
 /* ---- what is used ---- */
 
-static void use_level(struct spc__cuda *cuda, int level)
-{
-    const struct spc__graph *graph = &cuda->plan->graph;
-
-    while (!cuda->levels[level].used) {
-        cuda->levels[level].used = true;
-        if (graph->levels[level].rulebook < 0)
-            break;
-        level = graph->rulebooks[graph->levels[level].rulebook].in_level;
-    }
-}
-
-/* Marks the levels that a value is on, what the convolutions want of their rulebooks, and in which
+/* Marks the levels that are used, what the convolutions want of their rulebooks, and in which
  * form the input is read. */
 static void mark_used(struct spc__cuda *cuda)
 {
     const struct spc__graph *graph = &cuda->plan->graph;
 
-    use_level(cuda, 0);
+    for (int i = 0; i < graph->num_levels; i++)
+        cuda->levels[i].used = spc__level_is_used(graph, i);
     cuda->plain_input = cuda->plan->values[0].output >= 0;
     for (int i = 0; i < graph->num_nodes; i++) {
         const struct spc__node *node = &graph->nodes[i];
         bool conv = node->op == SPC__OP_CONV, fast = conv && spc__cuda_is_fast(cuda, node);
 
-        use_level(cuda, graph->values[node->in[0]].level);
-        use_level(cuda, graph->values[node->out].level);
         if (fast)
             cuda->rulebooks[node->rulebook].blobs_used = true;
         else if (conv)
@@ -201,14 +189,6 @@ enum spc_status spc__cuda_make_index(struct spc__cuda *cuda, struct spc_error *e
 
 /* ---- steps ---- */
 
-static const char *rulebook_user(const struct spc__graph *graph, int rulebook)
-{
-    for (int i = 0; i < graph->num_nodes; i++)
-        if (graph->nodes[i].op == SPC__OP_CONV && graph->nodes[i].rulebook == rulebook)
-            return graph->nodes[i].name;
-    return "";
-}
-
 static void add_tables(struct spc__cuda *cuda, bool first)
 {
     const struct spc__graph *graph = &cuda->plan->graph;
@@ -219,7 +199,7 @@ static void add_tables(struct spc__cuda *cuda, bool first)
     for (int i = 0; i < graph->num_rulebooks; i++)
         if (cuda->rulebooks[i].table_used && within_input(&graph->rulebooks[i]) == first)
             spc__cuda_add_step(cuda, SPC__CUDA_STEP_TABLE, i, "index", "neighbours of ",
-                               rulebook_user(graph, i));
+                               spc__rulebook_user(graph, i));
 }
 
 void spc__cuda_add_index_steps(struct spc__cuda *cuda)
@@ -238,7 +218,7 @@ void spc__cuda_add_index_steps(struct spc__cuda *cuda)
     for (int i = 0; i < graph->num_levels; i++)
         if (cuda->levels[i].indices)
             spc__cuda_add_step(cuda, SPC__CUDA_STEP_ROWS, i, "index", "rows of ",
-                               i ? rulebook_user(graph, graph->levels[i].rulebook) : input);
+                               spc__level_user(graph, i));
     spc__cuda_add_step(cuda, SPC__CUDA_STEP_REPORT, 0, "index", "report of ", input);
     for (int i = aside; i < cuda->num_steps; i++)
         cuda->steps[i].aside = cuda->use_aside;

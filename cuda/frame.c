@@ -17,7 +17,7 @@ static void bind(struct spc__cuda *cuda, const struct spc_output *outputs, int n
         cuda->targets[i] = given ? outputs[i].data : cuda->outputs[i].own;
     }
     for (int v = 0; v < plan->graph.num_values; v++) {
-        const struct spc__storage *root = &plan->values[spc__cuda_root(plan, v)];
+        const struct spc__storage *root = &plan->values[spc__plan_root(plan, v)];
         const struct spc__cuda_output *output =
             root->output >= 0 ? &cuda->outputs[root->output] : NULL;
 

@@ -156,8 +156,6 @@ void spc__cuda_destroy(void *instance);
 /* Empty frames, one of each feature type: kernels are loaded and frames from the host recorded
  * before the first that counts, and what cannot run on this device shows here. */
 enum spc_status spc__cuda_warm_up(struct spc__cuda *cuda, struct spc_error *err);
-/* Value whose memory `value` uses. */
-int spc__cuda_root(const struct spc__plan *plan, int value);
 
 struct spc_step_profile *spc__cuda_add_step(struct spc__cuda *cuda, enum spc__cuda_step_kind kind,
                                             int index, const char *op, const char *what,

@@ -3,18 +3,12 @@
 #include "base/error.h"
 #include "cpu/columns.h"
 #include "cpu/instance.h"
+#include "graph/uses.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 _Static_assert(SPC__MAX_WORDS * 64 >= SPC__MAX_GRID, "a column of any grid fits");
-
-int spc__cpu_root(const struct spc__plan *plan, int value)
-{
-    while (plan->values[value].alias >= 0)
-        value = plan->values[value].alias;
-    return value;
-}
 
 /* Allocates and counts; NULL and a message where memory is short. */
 static void *take(struct spc__cpu *cpu, size_t count, size_t size, const char *what,
@@ -38,29 +32,16 @@ static void *take_zeroed(size_t count, size_t size, struct spc_error *err)
     return block;
 }
 
-static void use_level(struct spc__cpu *cpu, int level)
-{
-    const struct spc__graph *graph = &cpu->plan->graph;
-
-    while (!cpu->levels[level].used) {
-        cpu->levels[level].used = true;
-        if (graph->levels[level].rulebook < 0)
-            break;
-        level = graph->rulebooks[graph->levels[level].rulebook].in_level;
-    }
-}
-
 /* Marks the rulebooks that a convolution uses and the levels that a value is on. */
 static void mark_used(struct spc__cpu *cpu)
 {
     const struct spc__graph *graph = &cpu->plan->graph;
 
-    use_level(cpu, 0);
+    for (int i = 0; i < graph->num_levels; i++)
+        cpu->levels[i].used = spc__level_is_used(graph, i);
     for (int i = 0; i < graph->num_nodes; i++) {
         const struct spc__node *node = &graph->nodes[i];
 
-        use_level(cpu, graph->values[node->in[0]].level);
-        use_level(cpu, graph->values[node->out].level);
         if (node->op == SPC__OP_CONV) {
             struct spc__cpu_rulebook *rulebook = &cpu->rulebooks[node->rulebook];
             int panels = (node->cout + SPC__PANEL - 1) / SPC__PANEL;
@@ -158,7 +139,7 @@ static enum spc_status make_output(struct spc__cpu *cpu, int i, enum spc_row_ord
                                    struct spc_error *err)
 {
     const struct spc__plan *plan = cpu->plan;
-    int value = plan->graph.outputs[i], root = spc__cpu_root(plan, value);
+    int value = plan->graph.outputs[i], root = spc__plan_root(plan, value);
     const struct spc__value *v = &plan->graph.values[value];
     struct spc__cpu_output *output = &cpu->outputs[i];
     int64_t bound = plan->graph.levels[v->level].bound;
@@ -231,14 +212,6 @@ static struct spc_step_profile *add_step(struct spc__cpu *cpu, enum spc__cpu_ste
     return &step->profile;
 }
 
-static const char *rulebook_user(const struct spc__graph *graph, int rulebook)
-{
-    for (int i = 0; i < graph->num_nodes; i++)
-        if (graph->nodes[i].op == SPC__OP_CONV && graph->nodes[i].rulebook == rulebook)
-            return graph->nodes[i].name;
-    return "";
-}
-
 static void add_steps(struct spc__cpu *cpu)
 {
     const struct spc__graph *graph = &cpu->plan->graph;
@@ -246,11 +219,10 @@ static void add_steps(struct spc__cpu *cpu)
 
     for (int i = 0; i < graph->num_levels; i++)
         if (cpu->levels[i].used)
-            add_step(cpu, SPC__STEP_SITES, i, "index", "sites of ",
-                     i ? rulebook_user(graph, graph->levels[i].rulebook) : graph->values[0].name);
+            add_step(cpu, SPC__STEP_SITES, i, "index", "sites of ", spc__level_user(graph, i));
     for (int i = 0; i < graph->num_rulebooks; i++)
         if (cpu->rulebooks[i].used)
-            add_step(cpu, SPC__STEP_PAIRS, i, "index", "pairs of ", rulebook_user(graph, i));
+            add_step(cpu, SPC__STEP_PAIRS, i, "index", "pairs of ", spc__rulebook_user(graph, i));
     add_step(cpu, SPC__STEP_INPUT, 0, "input", "", graph->values[0].name);
     for (int i = 0; i < graph->num_nodes; i++) {
         const struct spc__node *node = &graph->nodes[i];

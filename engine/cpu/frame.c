@@ -25,7 +25,7 @@ static void bind(struct spc__cpu *cpu, const struct spc_output *outputs, int num
         output->target = i < num_outputs && outputs[i].capacity ? outputs[i].data : output->own;
     }
     for (int v = 0; v < plan->graph.num_values; v++) {
-        const struct spc__storage *root = &plan->values[spc__cpu_root(plan, v)];
+        const struct spc__storage *root = &plan->values[spc__plan_root(plan, v)];
         const struct spc__cpu_output *output =
             root->output >= 0 ? &cpu->outputs[root->output] : NULL;
 

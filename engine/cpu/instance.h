@@ -101,8 +101,6 @@ enum spc_status spc__cpu_create(const struct spc__plan *plan, struct spc__shared
                                 const struct spc__backend_options *options, void **instance,
                                 struct spc_error *err);
 void spc__cpu_destroy(void *instance);
-/* Value whose memory `value` uses. */
-int spc__cpu_root(const struct spc__plan *plan, int value);
 
 /* frame.c */
 enum spc_status spc__cpu_submit(void *instance, const struct spc_voxels *voxels,

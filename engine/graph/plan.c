@@ -271,3 +271,10 @@ void spc__plan_clear(struct spc__plan *plan)
     free(plan->output_types);
     memset(plan, 0, sizeof(*plan));
 }
+
+int spc__plan_root(const struct spc__plan *plan, int value)
+{
+    while (plan->values[value].alias >= 0)
+        value = plan->values[value].alias;
+    return value;
+}

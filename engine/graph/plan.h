@@ -45,4 +45,7 @@ enum spc_status spc__plan_make(struct spc__plan *plan, const struct spc__graph *
                                const struct spc__plan_options *options, struct spc_error *err);
 void spc__plan_clear(struct spc__plan *plan);
 
+/* The value whose memory `value` uses. */
+int spc__plan_root(const struct spc__plan *plan, int value);
+
 #endif

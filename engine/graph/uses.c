@@ -33,3 +33,38 @@ struct spc__use *spc__graph_uses(const struct spc__graph *graph)
     }
     return uses;
 }
+
+/* Whether a level is `level` or made from it. */
+static bool rests_on(const struct spc__graph *graph, int above, int level)
+{
+    while (above != level && graph->levels[above].rulebook >= 0)
+        above = graph->rulebooks[graph->levels[above].rulebook].in_level;
+    return above == level;
+}
+
+bool spc__level_is_used(const struct spc__graph *graph, int level)
+{
+    for (int i = 0; i < graph->num_nodes; i++) {
+        const struct spc__node *node = &graph->nodes[i];
+
+        if (rests_on(graph, graph->values[node->in[0]].level, level) ||
+            rests_on(graph, graph->values[node->out].level, level))
+            return true;
+    }
+    return level == 0;
+}
+
+const char *spc__rulebook_user(const struct spc__graph *graph, int rulebook)
+{
+    for (int i = 0; i < graph->num_nodes; i++)
+        if (graph->nodes[i].op == SPC__OP_CONV && graph->nodes[i].rulebook == rulebook)
+            return graph->nodes[i].name;
+    return "";
+}
+
+const char *spc__level_user(const struct spc__graph *graph, int level)
+{
+    int rulebook = graph->levels[level].rulebook;
+
+    return rulebook < 0 ? graph->values[0].name : spc__rulebook_user(graph, rulebook);
+}
