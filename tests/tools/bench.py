@@ -4,9 +4,10 @@
 
 bench.py SPC-BENCH GOLDEN
 """
+import os
 import sys
 
-from tooltest import Tool, check, finish
+from tooltest import Tool, check, finish, temporary_folder
 
 tool, golden = Tool(sys.argv[1]), sys.argv[2]
 TINY = ["--model", golden + "/models/tiny.onnx", "--repeat", 3, "--warmup", 1]
@@ -43,6 +44,18 @@ def test_blas():
     check(code == 0 and "sgemm" in out and "peak MB" not in out and "kernels" in out, "--blas")
 
 
+def test_tuning():
+    """The CPU has one kernel for each node: it says so, and writes no file."""
+    cpu = TINY + ["--backend", "cpu", "--threads", 1]
+    with temporary_folder() as folder:
+        path = os.path.join(folder, "tuning.txt")
+        code, _, err = tool.run(*cpu, "--tune", path, "--verbose")
+        check(code == 0 and "has nothing to tune" in err, "--tune: %r" % err)
+        check(not os.path.exists(path), "--tune on the CPU writes a file")
+        code, _, _ = tool.run(*cpu, "--tuning-cache", path)
+        check(code == 0, "--tuning-cache")
+
+
 def test_refusals():
     tool.refused("--model is missing")
     tool.refused("belong together", *TINY, "--features", "x.npy")
@@ -54,6 +67,7 @@ def test_refusals():
 
 
 tool.has_manual()
-for test in (test_rows, test_isas_and_made_up_frames, test_blas, test_refusals):
+for test in (test_rows, test_isas_and_made_up_frames, test_blas, test_tuning,
+             test_refusals):
     test()
 finish()
