@@ -9,6 +9,7 @@
 #include "cuda/conv_kernels.h"
 #include "cuda/conv_sums.cuh"
 #include "cuda/conv_tile.cuh"
+#include "cuda/launch.cuh"
 
 #include <cuda_runtime.h>
 
@@ -261,8 +262,7 @@ static cudaError_t launch(struct conv_job *job, int processors, size_t shared,
 
     job->capacity = spc_cuda_halo_capacity(job, shared - fixed, DEPTH * 2);
     fixed += (size_t)(job->capacity + ZERO_ROWS) * DEPTH * 2 - SPC_CUDA_MMA_STATIC;
-    code = cudaFuncSetAttribute((const void *)conv_mma<DEPTH, WIDTH>,
-                                cudaFuncAttributeMaxDynamicSharedMemorySize, (int)fixed);
+    code = spc_cuda_allow_shared((const void *)conv_mma<DEPTH, WIDTH>);
     if (!code)
         code = cudaOccupancyMaxActiveBlocksPerMultiprocessor(
             &resident, (const void *)conv_mma<DEPTH, WIDTH>, THREADS, fixed);

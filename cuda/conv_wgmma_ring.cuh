@@ -133,8 +133,7 @@ static cudaError_t launch_ring(struct conv_job *job, int processors, cudaStream_
 
     job->capacity = spc_cuda_halo_capacity(job, room - fixed, DEPTH * 2);
     fixed += (size_t)(job->capacity + ZERO_ROWS) * DEPTH * 2;
-    code = cudaFuncSetAttribute((const void *)conv_wgmma<DEPTH, WIDTH, BLOCKS>,
-                                cudaFuncAttributeMaxDynamicSharedMemorySize, (int)fixed);
+    code = spc_cuda_allow_shared((const void *)conv_wgmma<DEPTH, WIDTH, BLOCKS>);
     return code ? code
                 : spc_cuda_launch(conv_wgmma<DEPTH, WIDTH, BLOCKS>,
                                   dim3(spc_cuda_conv_grid(job, processors * BLOCKS), job->blocks),

@@ -34,6 +34,24 @@ static __device__ __forceinline__ void settle(void)
     let_next_start();
 }
 
+/* Lets a kernel have as much dynamic shared memory as the device gives a block. The limit is the
+ * kernel's, for all threads of a context: a launch must never lower it under another's. */
+static inline cudaError_t spc_cuda_allow_shared(const void *kernel)
+{
+    cudaFuncAttributes code_of;
+    int device, most = 0;
+    cudaError_t code = cudaFuncGetAttributes(&code_of, kernel);
+
+    if (!code)
+        code = cudaGetDevice(&device);
+    if (!code)
+        code = cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+    most -= (int)code_of.sharedSizeBytes;
+    if (code || code_of.maxDynamicSharedSizeBytes == most)
+        return code;
+    return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, most);
+}
+
 template <typename... Parameters, typename... Arguments>
 static inline cudaError_t spc_cuda_launch(void (*kernel)(Parameters...), dim3 blocks, dim3 threads,
                                           size_t shared, cudaStream_t stream,

@@ -43,10 +43,14 @@ static enum spc_status upload(const struct request *request, void *from, size_t 
     }
     made->context = *request->context;
     made->data = spc__cuda_take(&made->memory, bytes, 1, name, err);
-    if (!made->data)
+    if (!made->data) {
         status = err ? err->status : SPC_ERR_MEMORY;
-    else if ((code = cudaMemcpy(made->data, from, bytes, cudaMemcpyHostToDevice)))
-        status = spc__cuda_fail(err, code, "copying weights");
+    } else {
+        code = cudaMemcpy(made->data, from, bytes, cudaMemcpyHostToDevice);
+        if (!code) /* the copy may return before the device has it, and sessions do not wait */
+            code = cudaStreamSynchronize(cudaStreamLegacy);
+        status = code ? spc__cuda_fail(err, code, "copying weights") : SPC_OK;
+    }
     free(from);
     if (status)
         release(made);

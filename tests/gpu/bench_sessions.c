@@ -84,6 +84,7 @@ static void *work(void *context)
     voxels.features = to_device(features.data, features.size);
     voxels.indices = to_device(indices.data, indices.size);
     failed = failed || !voxels.features || !voxels.indices ||
+             cudaStreamSynchronize(cudaStreamLegacy) ||
              run_frames(session, &voxels, WARMUP);
     pthread_barrier_wait(&ready);
     start = now();

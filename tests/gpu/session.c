@@ -262,6 +262,7 @@ TEST(two_sessions)
 
 struct worker {
     pthread_t thread;
+    enum spc_precision precision;
     struct frame frame;
     struct result expected;
 };
@@ -294,6 +295,7 @@ static void *thread_frames(void *context)
     struct device_frame device;
     cudaStream_t stream;
 
+    options.precision = worker->precision;
     if (cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking))
         return "no stream";
     device_frame_alloc(&device);
@@ -316,18 +318,22 @@ static void *thread_frames(void *context)
 TEST(threads)
 {
     enum { THREADS = 4 };
-    struct spc_session_options options = options_for("cuda");
-    struct spc_session *session = open_session(&options);
     static struct worker workers[THREADS];
     char *message;
 
-    REQUIRE(session);
     for (int i = 0; i < THREADS; i++) {
+        struct spc_session_options options = options_for("cuda");
+        struct spc_session *session;
         struct spc_voxels voxels;
 
+        options.precision = workers[i].precision =
+            i % 2 ? SPC_PRECISION_FP32 : SPC_PRECISION_FP16;
+        session = open_session(&options);
+        REQUIRE(session);
         make_frame(&workers[i].frame, some_rows / (i + 1));
         voxels = host_voxels(&workers[i].frame);
         REQUIRE(!run(session, &voxels, NULL, &workers[i].expected));
+        spc_session_free(&session);
     }
     for (int i = 0; i < THREADS; i++)
         REQUIRE(!pthread_create(&workers[i].thread, NULL, thread_frames, &workers[i]));
@@ -338,7 +344,6 @@ TEST(threads)
         CHECK(!message);
         drop(&workers[i].expected);
     }
-    spc_session_free(&session);
 }
 
 /* Dense outputs straight into memory of the caller, pinned and not. */
