@@ -28,6 +28,7 @@ static void get_info(const void *instance, struct spc__backend_info *info)
     info->device_bytes = cuda->memory.device_bytes;
     info->shared_bytes = cuda->shared_bytes;
     info->num_steps = cuda->num_steps;
+    info->frame_voxels = cuda->host_report->num_voxels;
 }
 
 static void get_step(const void *instance, int i, struct spc_step_profile *profile)

@@ -29,6 +29,7 @@ struct spc__backend_info {
     int threads;
     size_t host_bytes, device_bytes, shared_bytes;
     int num_steps;
+    int64_t frame_voxels;
 };
 
 struct spc__backend {

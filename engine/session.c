@@ -243,6 +243,7 @@ void spc_session_get_info(const struct spc_session *session, struct spc_session_
     info->device_bytes = backend.device_bytes;
     info->shared_bytes = backend.shared_bytes;
     info->num_steps = backend.num_steps;
+    info->frame_voxels = backend.frame_voxels;
 }
 
 enum spc_status spc_session_get_step(const struct spc_session *session, int i,

@@ -55,6 +55,7 @@ static void get_info(const void *instance, struct spc__backend_info *info)
     info->host_bytes = cpu->host_bytes;
     info->shared_bytes = cpu->shared_bytes;
     info->num_steps = cpu->num_steps;
+    info->frame_voxels = cpu->frame_voxels;
 }
 
 static void get_step(const void *instance, int i, struct spc_step_profile *profile)

@@ -167,6 +167,7 @@ enum spc_status spc__cpu_submit(void *instance, const struct spc_voxels *voxels,
     double start = cpu->profile ? milliseconds() : 0.0, end;
 
     cpu->voxels = voxels;
+    cpu->frame_voxels = voxels->num_voxels;
     bind(cpu, outputs, num_outputs);
     for (int i = 0; i < cpu->num_steps; i++) {
         struct spc__cpu_step *step = &cpu->steps[i];

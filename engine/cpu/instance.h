@@ -84,6 +84,7 @@ struct spc__cpu {
     int64_t *cells;          /* scatter: first cell of each row */
     void **values;           /* [num_values] memory of each value, of this frame */
     const struct spc_voxels *voxels; /* of this frame */
+    int64_t frame_voxels; /* rows of it, for who asks later */
     size_t host_bytes, shared_bytes;
     char device[128]; /* the processor's name: asking for it is slow */
 };

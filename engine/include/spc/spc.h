@@ -476,7 +476,9 @@ struct spc_session_info {
     size_t device_bytes; /* device memory of this session */
     size_t shared_bytes; /* packed weights, shared by the sessions of the model */
     int num_steps;       /* what spc_session_get_step() describes */
-    uint64_t reserved[8];
+    int64_t frame_voxels; /* rows of the last frame that was waited for; of a frame with
+                             device_count this is the way to know */
+    uint64_t reserved[7];
 };
 
 SPC_API void spc_session_get_info(const struct spc_session *session, struct spc_session_info *info);
