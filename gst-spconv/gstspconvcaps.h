@@ -29,17 +29,27 @@ G_BEGIN_DECLS
 /* Templates. They name only fields that every caps of the kind has. */
 #define GST_SPCONV_POINTS_TEMPLATE                                                                 \
     GST_SPCONV_POINTS_TYPE ", point-step = (int) [ 1, max ]; " GST_SPCONV_LIDAR_TYPE
-#define GST_SPCONV_VOXELS_TEMPLATE                                                                 \
-    GST_SPCONV_VOXELS_TYPE                                                                         \
+#define GST_SPCONV_VOXELS_FIELDS                                                                   \
     ", version = (int) 1, feature-type = (string) { float32, float16 }, "                          \
     "num-features = (int) [ 1, 4096 ], index-type = (string) int32, "                              \
     "index-order = (string) { bzyx, bxyz }, grid-x = (int) [ 1, max ], "                           \
     "grid-y = (int) [ 1, max ], grid-z = (int) [ 1, max ], max-voxels = (int) [ 1, max ], "        \
     "batch = (int) [ 1, max ], framerate = (fraction) [ 0/1, max ]"
-#define GST_SPCONV_BEV_TEMPLATE                                                                    \
-    GST_SPCONV_TENSORS_TYPE                                                                        \
+#define GST_SPCONV_BEV_FIELDS                                                                      \
     ", format = (string) static, num_tensors = (int) 1, "                                          \
     "types = (string) { float32, float16 }, framerate = (fraction) [ 0/1, max ]"
+#define GST_SPCONV_VOXELS_TEMPLATE GST_SPCONV_VOXELS_TYPE GST_SPCONV_VOXELS_FIELDS
+#define GST_SPCONV_BEV_TEMPLATE GST_SPCONV_TENSORS_TYPE GST_SPCONV_BEV_FIELDS
+/* The same in CUDA memory, to go behind others; empty in a build without it. */
+#ifdef HAVE_GST_CUDA
+#define GST_SPCONV_CUDA_VOXELS_TEMPLATE                                                            \
+    "; " GST_SPCONV_VOXELS_TYPE "(memory:CUDAMemory)" GST_SPCONV_VOXELS_FIELDS
+#define GST_SPCONV_CUDA_BEV_TEMPLATE                                                               \
+    "; " GST_SPCONV_TENSORS_TYPE "(memory:CUDAMemory)" GST_SPCONV_BEV_FIELDS
+#else
+#define GST_SPCONV_CUDA_VOXELS_TEMPLATE ""
+#define GST_SPCONV_CUDA_BEV_TEMPLATE ""
+#endif
 
 /* Where the cells of a grid lie, as far as it is known. */
 struct gst_spconv_geometry {

@@ -43,7 +43,8 @@ DEFINE_ENUM(gst_spconv_empty_frames_get_type, "GstSpconvEmptyFrames",
             {GST_SPCONV_EMPTY_GAP, "Forward the GAP event", "gap"})
 
 DEFINE_ENUM(gst_spconv_float_type_get_type, "GstSpconvFloatType",
-            {SPC_DTYPE_NONE, "float32 in system memory", "auto"},
+            {SPC_DTYPE_NONE, "float32 in system memory, the precision's type in CUDA memory",
+             "auto"},
             {SPC_DTYPE_F32, "32-bit floats", "float32"},
             {SPC_DTYPE_F16, "16-bit floats", "float16"})
 

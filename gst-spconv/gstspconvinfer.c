@@ -15,6 +15,21 @@
  * would get too late are dropped before they are computed, unless qos is off. Drops are counted in
  * #spconvinfer:stats.
  *
+ * ## CUDA
+ *
+ * With an NVIDIA GPU the model runs there, unless backend says otherwise, from and to either
+ * memory. Voxels in `memory:CUDAMemory` are used in place: features, indices and, on the device,
+ * their number. The output is in CUDA memory where downstream's caps name that: a sink that takes
+ * anything gets system memory. Both memories are GStreamer's, so that an element which maps CUDA
+ * memory as ever reads a copy of it. The context is shared (`gst.cuda.context`): the neighbours'
+ * or the application's is taken, and so is that of voxels which come from another one. A frame is
+ * finished when it is pushed: who reads it needs to wait for no stream.
+ *
+ * One frame is worked on at a time, and pushed as soon as it is done. With #spconvinfer:inflight
+ * of 2 or more the next ones are uploaded and computed meanwhile: more frames a second, and each
+ * frame up to so many times as long on its way. They leave in their order; events wait for the
+ * frames in front of them.
+ *
  * The output is `other/tensors` as NNStreamer defines it, with `bev-axes` (yx: rows are y) and
  * `range-mm` beside it where they are known. A sparse output is pushed as `application/x-voxels`.
  *
@@ -31,6 +46,13 @@
  *   spconvinfer model-file=model.onnx stats-interval=1000 ! fakesink
  * ]| A recorded frame again and again, with statistics every second.
  *
+ * |[
+ * gst-launch-1.0 lidarfilesrc location=features.tensor indices-location=indices.tensor \
+ *   grid-size=41,1440,1440 loop=true ! \
+ *   spconvinfer model-file=model.onnx backend=cuda inflight=2 ! \
+ *   'other/tensors(memory:CUDAMemory)' ! fakesink
+ * ]| As many frames a second as a GPU can, the output in its memory.
+ *
  * Since: 0.1
  */
 #include "gstspconvinfer.h"
@@ -46,147 +68,50 @@ G_DEFINE_TYPE(GstSpconvInfer, gst_spconv_infer, GST_TYPE_BASE_TRANSFORM)
 GST_ELEMENT_REGISTER_DEFINE(spconvinfer, "spconvinfer", GST_RANK_NONE, GST_TYPE_SPCONV_INFER)
 
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE(
-    "sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS(GST_SPCONV_VOXELS_TEMPLATE));
+    "sink", GST_PAD_SINK, GST_PAD_ALWAYS,
+    GST_STATIC_CAPS(GST_SPCONV_VOXELS_TEMPLATE GST_SPCONV_CUDA_VOXELS_TEMPLATE));
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE(
     "src", GST_PAD_SRC, GST_PAD_ALWAYS,
-    GST_STATIC_CAPS(GST_SPCONV_BEV_TEMPLATE "; " GST_SPCONV_VOXELS_TEMPLATE));
+    GST_STATIC_CAPS(GST_SPCONV_BEV_TEMPLATE GST_SPCONV_CUDA_BEV_TEMPLATE
+                    "; " GST_SPCONV_VOXELS_TEMPLATE GST_SPCONV_CUDA_VOXELS_TEMPLATE));
 
 /* ------------------------------------------------------------------ start and stop ----------- */
-
-static void log_engine(void *user, enum spc_log_level level, const char *message)
-{
-    static const GstDebugLevel levels[] = {
-        [SPC_LOG_ERROR] = GST_LEVEL_ERROR,
-        [SPC_LOG_WARNING] = GST_LEVEL_WARNING,
-        [SPC_LOG_INFO] = GST_LEVEL_INFO,
-        [SPC_LOG_DEBUG] = GST_LEVEL_DEBUG,
-    };
-
-    GST_CAT_LEVEL_LOG(GST_CAT_DEFAULT, levels[level], GST_OBJECT(user), "%s", message);
-}
-
-/* The contract stays: what is upstream runs on for a moment, and shall not be told that anything
- * goes when it asks. */
-static void unload(GstSpconvInfer *self)
-{
-    g_clear_pointer(&self->outputs, g_free);
-    spc_session_free(&self->session);
-    spc_model_free(&self->model);
-}
-
-static gboolean load_model(GstSpconvInfer *self, const struct gst_spconv_infer_settings *settings)
-{
-    struct spc_model_options options;
-    struct spc_error error;
-
-    if (!settings->model_file || !settings->model_file[0]) {
-        GST_ELEMENT_ERROR(self, RESOURCE, NOT_FOUND, ("There is no model: set model-file."),
-                          (NULL));
-        return FALSE;
-    }
-    if (!g_file_test(settings->model_file, G_FILE_TEST_EXISTS)) {
-        GST_ELEMENT_ERROR(self, RESOURCE, NOT_FOUND,
-                          ("Model file \"%s\" does not exist.", settings->model_file), (NULL));
-        return FALSE;
-    }
-    spc_model_options_default(&options);
-    options.index_order = settings->index_order;
-    options.log = log_engine;
-    options.log_user = self;
-    if (spc_model_load_file(settings->model_file, &options, &self->model, &error)) {
-        gst_spconv_post_error(GST_ELEMENT(self), &error);
-        return FALSE;
-    }
-    return TRUE;
-}
-
-/* The output to push: the one that is named, else the first dense one, else the first. */
-static gboolean choose_output(GstSpconvInfer *self, const gchar *name)
-{
-    gint count = spc_session_num_outputs(self->session), i;
-    GString *names = g_string_new(NULL);
-    struct spc_output_info info;
-
-    self->output = name ? -1 : 0;
-    for (i = 0; i < count; i++) {
-        spc_session_get_output(self->session, i, &info, NULL, NULL, NULL);
-        g_string_append_printf(names, "%s%s", i ? ", " : "", info.name);
-        if (name ? g_str_equal(info.name, name) : info.kind == SPC_OUTPUT_DENSE) {
-            self->output = i;
-            break;
-        }
-    }
-    if (self->output < 0)
-        GST_ELEMENT_ERROR(
-            self, RESOURCE, SETTINGS,
-            ("The model has no output \"%s\", its outputs are: %s.", name, names->str), (NULL));
-    g_string_free(names, TRUE);
-    if (self->output >= 0)
-        self->outputs = g_new0(struct spc_output, self->output + 1);
-    return self->output >= 0;
-}
-
-static gboolean create_session(GstSpconvInfer *self,
-                               const struct gst_spconv_infer_settings *settings)
-{
-    struct spc_session_options options;
-    struct spc_error error;
-
-    spc_session_options_default(&options);
-    options.backend = gst_spconv_backend_name(settings->backend);
-    options.device = settings->cuda_device_id;
-    options.precision = settings->precision;
-    options.threads = (int)settings->threads;
-    options.max_voxels = settings->max_voxels;
-    options.site_bound = settings->site_bound;
-    options.output_type =
-        settings->output_type == SPC_DTYPE_NONE ? SPC_DTYPE_F32 : settings->output_type;
-    options.cuda_graph = settings->cuda_graph;
-    options.log = log_engine;
-    options.log_user = self;
-    if (spc_session_create(self->model, &options, &self->session, &error)) {
-        gst_spconv_post_error(GST_ELEMENT(self), &error);
-        return FALSE;
-    }
-    self->overflow = settings->overflow;
-    return choose_output(self, settings->output);
-}
-
-static struct gst_spconv_infer_settings copy_settings(GstSpconvInfer *self)
-{
-    struct gst_spconv_infer_settings settings;
-
-    GST_OBJECT_LOCK(self);
-    settings = self->settings;
-    settings.model_file = g_strdup(settings.model_file);
-    settings.output = g_strdup(settings.output);
-    GST_OBJECT_UNLOCK(self);
-    return settings;
-}
 
 /* The base class calls stop only after a start that succeeded. */
 static gboolean start(GstBaseTransform *trans)
 {
     GstSpconvInfer *self = GST_SPCONV_INFER(trans);
-    struct gst_spconv_infer_settings settings = copy_settings(self);
-    gboolean ok = load_model(self, &settings) && create_session(self, &settings) &&
-                  gst_spconv_infer_warm_up(self);
 
-    gst_spconv_infer_settings_clear(&settings);
-    if (!ok) {
-        unload(self);
-        return FALSE;
-    }
+    GST_OBJECT_LOCK(self);
+    memset(&self->stats, 0, sizeof(self->stats));
+    GST_OBJECT_UNLOCK(self);
     self->next_stats = 0;
     self->refused = FALSE;
-    gst_spconv_infer_set_contract(self);
+    if (!gst_spconv_infer_load(self))
+        return FALSE;
+    gst_spconv_infer_flight_start(self);
     return TRUE;
 }
 
 static gboolean stop(GstBaseTransform *trans)
 {
-    unload(GST_SPCONV_INFER(trans));
+    GstSpconvInfer *self = GST_SPCONV_INFER(trans);
+
+    gst_spconv_infer_flight_stop(self);
+    gst_spconv_infer_unload(self);
     return TRUE;
+}
+
+static void set_context(GstElement *element, GstContext *context)
+{
+    GstSpconvInfer *self = GST_SPCONV_INFER(element);
+    gint device;
+
+    GST_OBJECT_LOCK(self);
+    device = self->settings.cuda_device_id;
+    GST_OBJECT_UNLOCK(self);
+    gst_spconv_cuda_set_context(self->cuda, context, device);
+    GST_ELEMENT_CLASS(gst_spconv_infer_parent_class)->set_context(element, context);
 }
 
 /* ------------------------------------------------------------------ events and queries ------- */
@@ -233,16 +158,46 @@ static gboolean answer_empty_frame(GstSpconvInfer *self, GstEvent *event)
     return flow == GST_FLOW_OK;
 }
 
+static gboolean stop_flushing(GstSpconvInfer *self, GstEvent *event)
+{
+    gboolean ok;
+
+    gst_spconv_infer_drain(self);
+    ok = GST_SPCONV_INFER_BASE->sink_event(GST_BASE_TRANSFORM(self), event);
+    gst_spconv_infer_set_flushing(self, FALSE);
+    return ok;
+}
+
+static gboolean end_stream(GstSpconvInfer *self, GstEvent *event)
+{
+    gst_spconv_infer_report_flow(self);
+    post_final_stats(self);
+    return GST_SPCONV_INFER_BASE->sink_event(GST_BASE_TRANSFORM(self), event);
+}
+
 static gboolean sink_event(GstBaseTransform *trans, GstEvent *event)
 {
     GstSpconvInfer *self = GST_SPCONV_INFER(trans);
 
-    if (GST_EVENT_TYPE(event) == GST_EVENT_CAPS)
+    if (GST_EVENT_IS_SERIALIZED(event))
+        gst_spconv_infer_drain(self);
+    switch (GST_EVENT_TYPE(event)) {
+    case GST_EVENT_FLUSH_START:
+        gst_spconv_infer_set_flushing(self, TRUE);
+        break;
+    case GST_EVENT_FLUSH_STOP:
+        return stop_flushing(self, event);
+    case GST_EVENT_CAPS:
         return gst_spconv_infer_take_caps(self, event);
-    if (GST_EVENT_TYPE(event) == GST_EVENT_EOS)
-        post_final_stats(self);
-    if (GST_EVENT_TYPE(event) == GST_EVENT_GAP && count_empty_frame(self, event))
-        return answer_empty_frame(self, event);
+    case GST_EVENT_EOS:
+        return end_stream(self, event);
+    case GST_EVENT_GAP:
+        if (count_empty_frame(self, event))
+            return answer_empty_frame(self, event);
+        break;
+    default:
+        break;
+    }
     return GST_SPCONV_INFER_BASE->sink_event(trans, event);
 }
 
@@ -262,6 +217,10 @@ static gboolean query(GstBaseTransform *trans, GstPadDirection direction, GstQue
     GstSpconvInfer *self = GST_SPCONV_INFER(trans);
     GstClockTime own;
 
+    if (GST_QUERY_TYPE(query) == GST_QUERY_CONTEXT && gst_spconv_cuda_answer(self->cuda, query))
+        return TRUE;
+    if (direction == GST_PAD_SINK && GST_QUERY_IS_SERIALIZED(query))
+        gst_spconv_infer_drain(self);
     if (direction == GST_PAD_SINK && GST_QUERY_TYPE(query) == GST_QUERY_CAPS)
         return answer_caps(self, query);
     if (direction != GST_PAD_SRC || GST_QUERY_TYPE(query) != GST_QUERY_LATENCY)
@@ -276,13 +235,19 @@ static gboolean query(GstBaseTransform *trans, GstPadDirection direction, GstQue
 
 static void finalize(GObject *object)
 {
-    gst_spconv_infer_settings_clear(&GST_SPCONV_INFER(object)->settings);
+    GstSpconvInfer *self = GST_SPCONV_INFER(object);
+
+    gst_spconv_infer_settings_clear(&self->settings);
+    gst_spconv_infer_flight_clear(self);
+    gst_spconv_cuda_free(&self->cuda);
     G_OBJECT_CLASS(gst_spconv_infer_parent_class)->finalize(object);
 }
 
 static void gst_spconv_infer_init(GstSpconvInfer *self)
 {
     gst_spconv_infer_settings_init(&self->settings);
+    gst_spconv_infer_flight_init(self);
+    self->cuda = gst_spconv_cuda_new(GST_ELEMENT(self));
     gst_base_transform_set_qos_enabled(GST_BASE_TRANSFORM(self), TRUE);
 }
 
@@ -306,7 +271,8 @@ static void gst_spconv_infer_class_init(GstSpconvInferClass *klass)
     G_OBJECT_CLASS(klass)->finalize = finalize;
     gst_spconv_infer_install_properties(G_OBJECT_CLASS(klass));
     gst_spconv_infer_install_negotiation(trans);
-    gst_spconv_infer_install_frames(trans);
+    gst_spconv_infer_install_flight(trans);
+    element->set_context = set_context;
     trans->start = start;
     trans->stop = stop;
     trans->sink_event = sink_event;

@@ -13,7 +13,6 @@
 
 #define GST_CAT_DEFAULT gst_spconv_infer_debug
 
-#define MIN_BUFFERS 2
 /* For the widest stores of the engine. */
 #define ALIGN_MASK 63
 
@@ -72,12 +71,20 @@ void gst_spconv_infer_set_contract(GstSpconvInfer *self)
     struct spc_session_info session;
     struct spc_output_info output;
     struct spc_model_info model;
-    enum spc_dtype dtype;
+    enum spc_dtype dtype, asked;
 
     spc_model_get_info(self->model, &model);
-    spc_session_get_info(self->session, &session);
-    spc_session_get_output(self->session, self->output, &output, &dtype, NULL, NULL);
+    spc_session_get_info(self->slots[0].session, &session);
+    spc_session_get_output(self->slots[0].session, self->output, &output, &dtype, NULL, NULL);
     set_input(&contract.input, &model);
+    GST_OBJECT_LOCK(self);
+    asked = self->settings.output_type;
+    GST_OBJECT_UNLOCK(self);
+    dtype = asked != SPC_DTYPE_NONE ? asked : SPC_DTYPE_F32;
+    contract.cuda = self->on_cuda && gst_spconv_cuda_is_open(self->cuda);
+    contract.cuda_type = asked != SPC_DTYPE_NONE                      ? asked
+                         : session.precision == SPC_PRECISION_FP32 ? SPC_DTYPE_F32
+                                                                   : SPC_DTYPE_F16;
     contract.sparse = output.kind == SPC_OUTPUT_SPARSE;
     if (contract.sparse)
         set_sites(&contract.sites, &output, model.index_order, dtype);
@@ -111,17 +118,32 @@ static void copy_field(GstStructure *to, const GstStructure *from, const gchar *
         gst_structure_set_value(to, name, value);
 }
 
-/* What comes out for voxels like `in`. */
+static GstCaps *plain_output_caps(const struct gst_spconv_infer_contract *contract)
+{
+    return contract->sparse ? gst_spconv_voxels_info_to_caps(&contract->sites)
+                            : gst_spconv_bev_info_to_caps(&contract->bev);
+}
+
+/* What comes out for voxels like `in`. System memory comes first: to whom anything is right it is
+ * meant, who names CUDA memory gets that. */
 static GstCaps *output_caps(const struct gst_spconv_infer_contract *contract,
                             const GstStructure *in)
 {
-    GstCaps *caps = contract->sparse ? gst_spconv_voxels_info_to_caps(&contract->sites)
-                                     : gst_spconv_bev_info_to_caps(&contract->bev);
-    GstStructure *out = gst_caps_get_structure(caps, 0);
+    struct gst_spconv_infer_contract on_cuda = *contract;
+    GstCaps *caps = plain_output_caps(contract);
+    guint i;
 
-    copy_field(out, in, "framerate");
-    if (!contract->input.geometry.has_range)
-        copy_field(out, in, "range-mm");
+    if (contract->cuda) {
+        on_cuda.bev.type = on_cuda.sites.feature_type = contract->cuda_type;
+        gst_caps_append(caps, gst_spconv_cuda_caps(plain_output_caps(&on_cuda)));
+    }
+    for (i = 0; i < gst_caps_get_size(caps); i++) {
+        GstStructure *out = gst_caps_get_structure(caps, i);
+
+        copy_field(out, in, "framerate");
+        if (!contract->input.geometry.has_range)
+            copy_field(out, in, "range-mm");
+    }
     return caps;
 }
 
@@ -140,9 +162,17 @@ static GstCaps *input_caps(const struct gst_spconv_infer_contract *contract,
         copy_field(gst_caps_get_structure(grid, 0), gst_caps_get_structure(caps, 0),
                    of_the_grid[i]);
     gst_caps_append(caps, grid);
+    if (gst_spconv_cuda_is_built() && !contract->cuda)
+        gst_caps_append(any, gst_spconv_cuda_caps(gst_caps_copy(any)));
     gst_caps_append(caps, any);
     for (i = 0; i < gst_caps_get_size(caps); i++)
         copy_field(gst_caps_get_structure(caps, i), out, "framerate");
+    if (contract->cuda) { /* of each the same in CUDA memory, which saves the upload */
+        GstCaps *on_cuda = gst_spconv_cuda_caps(gst_caps_copy(caps));
+
+        gst_caps_append(on_cuda, caps);
+        return on_cuda;
+    }
     return caps;
 }
 
@@ -252,6 +282,15 @@ static gboolean check_input(GstSpconvInfer *self, const struct gst_spconv_infer_
     return ok;
 }
 
+static gboolean check_memory(GstSpconvInfer *self, const struct gst_spconv_infer_contract *contract,
+                             const GstCaps *in)
+{
+    return contract->cuda || !gst_spconv_cuda_caps_are(in, 0) ||
+           gst_spconv_refuse_caps(GST_ELEMENT(self), &self->refused,
+                                  "The voxels are in CUDA memory, and the model runs on the CPU: "
+                                  "set backend=cuda here, or backend=cpu where they are made.");
+}
+
 /* Another bound changes the means a little, and may be meant: no reason to refuse. */
 static void warn_of_max_points(GstSpconvInfer *self, const struct gst_spconv_voxels_info *model)
 {
@@ -263,6 +302,15 @@ static void warn_of_max_points(GstSpconvInfer *self, const struct gst_spconv_vox
              "caps say %d (0: all). Leave it unset in lidarvoxelize to follow the model.",
              model->max_points_per_voxel, self->input.max_points_per_voxel),
             (NULL));
+}
+
+/* The sessions were made for what was expected to be negotiated. */
+static gboolean take_output_type(GstSpconvInfer *self, enum spc_dtype type)
+{
+    enum spc_dtype made;
+
+    spc_session_get_output(self->slots[0].session, self->output, NULL, &made, NULL, NULL);
+    return made == type || gst_spconv_infer_make_sessions(self, type);
 }
 
 static gboolean set_caps(GstBaseTransform *trans, GstCaps *in, GstCaps *out)
@@ -280,11 +328,13 @@ static gboolean set_caps(GstBaseTransform *trans, GstCaps *in, GstCaps *out)
         gst_spconv_refuse_caps(GST_ELEMENT(self), &self->refused, "%s.", error->message);
         g_clear_error(&error);
     }
-    if (!ok || !check_input(self, &contract))
+    if (!ok || !check_input(self, &contract) || !check_memory(self, &contract, in))
         return FALSE;
     warn_of_max_points(self, &contract.input);
     self->refused = FALSE;
-    return TRUE;
+    self->cuda_in = gst_spconv_cuda_caps_are(in, 0);
+    self->cuda_out = gst_spconv_cuda_caps_are(out, 0);
+    return take_output_type(self, contract.sparse ? self->sites.feature_type : self->bev.type);
 }
 
 /* The base class refuses in silence where downstream takes nothing of what the model gives. */
@@ -321,27 +371,61 @@ gboolean gst_spconv_infer_take_caps(GstSpconvInfer *self, GstEvent *event)
 
 /* ------------------------------------------------------------------ allocation --------------- */
 
-/* A dense output has one size: a pool keeps its pages, 33 MB of them for CenterPoint. */
+/* A pool for outputs whose size is known. It keeps its pages, 33 MB of them for CenterPoint; in
+ * system memory they are pinned, where the device writes them: unpinned, a frame takes ten times
+ * as long to come down. */
+static GstBufferPool *make_pool(GstSpconvInfer *self, gsize *size)
+{
+    GstBufferPool *pool = NULL;
+
+    if (gst_spconv_infer_get_contract(self).sparse)
+        return gst_spconv_cuda_voxels_pool_new(self->cuda, NULL, self->sites.feature_type,
+                                               self->sites.num_features, self->sites.max_voxels,
+                                               size);
+    *size = gst_spconv_bev_info_size(&self->bev);
+    if (gst_spconv_cuda_is_open(self->cuda))
+        pool = gst_spconv_cuda_pool_new(
+            self->cuda, self->cuda_out ? GST_SPCONV_CUDA_DEVICE : GST_SPCONV_CUDA_PINNED, NULL,
+            size, 1);
+    return pool ? pool : gst_buffer_pool_new();
+}
+
+/* The buffers are made here, where the first frame does not wait for them. */
+static gboolean activate_pool(GstSpconvInfer *self, GstBufferPool *pool, gsize size)
+{
+    if (gst_buffer_pool_set_active(pool, TRUE))
+        return TRUE;
+    GST_ELEMENT_ERROR(self, RESOURCE, NO_SPACE_LEFT,
+                      ("There is no memory for output frames of %" G_GSIZE_FORMAT
+                       " bytes: lower inflight, or free memory of other programs.",
+                       size),
+                      (NULL));
+    return FALSE;
+}
+
 static gboolean decide_allocation(GstBaseTransform *trans, GstQuery *query)
 {
     GstSpconvInfer *self = GST_SPCONV_INFER(trans);
     GstAllocationParams params = {.align = ALIGN_MASK};
-    guint size = (guint)gst_spconv_bev_info_size(&self->bev);
+    guint buffers = self->num_slots + (self->num_slots > 1 ? 2 : 1);
     GstBufferPool *pool;
+    gsize size;
+    gboolean ok;
 
-    if (gst_spconv_infer_get_contract(self).sparse)
+    if (gst_spconv_infer_get_contract(self).sparse && !self->cuda_out)
         return GST_SPCONV_INFER_BASE->decide_allocation(trans, query);
     if (gst_query_get_n_allocation_params(query))
         gst_query_set_nth_allocation_param(query, 0, NULL, &params);
     else
         gst_query_add_allocation_param(query, NULL, &params);
-    pool = gst_buffer_pool_new();
+    pool = make_pool(self, &size);
     if (gst_query_get_n_allocation_pools(query))
-        gst_query_set_nth_allocation_pool(query, 0, pool, size, MIN_BUFFERS, 0);
+        gst_query_set_nth_allocation_pool(query, 0, pool, (guint)size, buffers, 0);
     else
-        gst_query_add_allocation_pool(query, pool, size, MIN_BUFFERS, 0);
+        gst_query_add_allocation_pool(query, pool, (guint)size, buffers, 0);
+    ok = GST_SPCONV_INFER_BASE->decide_allocation(trans, query) && activate_pool(self, pool, size);
     gst_object_unref(pool);
-    return GST_SPCONV_INFER_BASE->decide_allocation(trans, query);
+    return ok;
 }
 
 void gst_spconv_infer_install_negotiation(GstBaseTransformClass *klass)

@@ -17,7 +17,9 @@ enum {
     PROP_EMPTY_FRAMES,
     PROP_CUDA_GRAPH,
     PROP_CUDA_DEVICE_ID,
+    PROP_TUNING_CACHE,
     PROP_THREADS,
+    PROP_INFLIGHT,
     PROP_MAX_VOXELS,
     PROP_SITE_BOUND,
     PROP_STATS_INTERVAL,
@@ -32,8 +34,9 @@ static const gsize members[] = {
     MEMBER(PROP_INDEX_ORDER, index_order), MEMBER(PROP_OUTPUT_TYPE, output_type),
     MEMBER(PROP_OVERFLOW, overflow),       MEMBER(PROP_EMPTY_FRAMES, empty_frames),
     MEMBER(PROP_CUDA_GRAPH, cuda_graph),   MEMBER(PROP_CUDA_DEVICE_ID, cuda_device_id),
-    MEMBER(PROP_THREADS, threads),         MEMBER(PROP_MAX_VOXELS, max_voxels),
-    MEMBER(PROP_SITE_BOUND, site_bound),   MEMBER(PROP_STATS_INTERVAL, stats_interval),
+    MEMBER(PROP_THREADS, threads),         MEMBER(PROP_INFLIGHT, inflight),
+    MEMBER(PROP_MAX_VOXELS, max_voxels),   MEMBER(PROP_SITE_BOUND, site_bound),
+    MEMBER(PROP_TUNING_CACHE, tuning_cache), MEMBER(PROP_STATS_INTERVAL, stats_interval),
 #undef MEMBER
 };
 
@@ -69,6 +72,7 @@ void gst_spconv_infer_settings_init(struct gst_spconv_infer_settings *settings)
     *settings = (struct gst_spconv_infer_settings){
         .cuda_graph = TRUE,
         .cuda_device_id = -1,
+        .inflight = 1,
         .max_voxels = DEFAULT_MAX_VOXELS,
     };
 }
@@ -77,6 +81,20 @@ void gst_spconv_infer_settings_clear(struct gst_spconv_infer_settings *settings)
 {
     g_clear_pointer(&settings->model_file, g_free);
     g_clear_pointer(&settings->output, g_free);
+    g_clear_pointer(&settings->tuning_cache, g_free);
+}
+
+struct gst_spconv_infer_settings gst_spconv_infer_settings_copy(GstSpconvInfer *self)
+{
+    struct gst_spconv_infer_settings settings;
+
+    GST_OBJECT_LOCK(self);
+    settings = self->settings;
+    settings.model_file = g_strdup(settings.model_file);
+    settings.output = g_strdup(settings.output);
+    settings.tuning_cache = g_strdup(settings.tuning_cache);
+    GST_OBJECT_UNLOCK(self);
+    return settings;
 }
 
 GstStructure *gst_spconv_infer_describe(GstSpconvInfer *self)
@@ -156,25 +174,45 @@ static void install_bound_properties(GObjectClass *klass)
                           GST_SPCONV_ANY_TIME));
 }
 
+static void install_run_properties(GObjectClass *klass)
+{
+    g_object_class_install_property(
+        klass, PROP_CUDA_GRAPH,
+        g_param_spec_boolean("cuda-graph", "CUDA graph",
+                             "CUDA: record the frame's work once and replay it", TRUE,
+                             GST_SPCONV_AT_READY));
+    g_object_class_install_property(
+        klass, PROP_CUDA_DEVICE_ID,
+        g_param_spec_int("cuda-device-id", "CUDA device",
+                         "CUDA: device number; -1: the one that the neighbours or the application "
+                         "have a context of, else the first",
+                         -1, G_MAXINT, -1, GST_SPCONV_AT_READY));
+    g_object_class_install_property(
+        klass, PROP_TUNING_CACHE,
+        g_param_spec_string("tuning-cache", "Tuning cache",
+                            "CUDA: file of kernels that spc-bench --tune found fastest; one of "
+                            "another GPU, model or version is ignored",
+                            NULL, GST_SPCONV_AT_READY));
+    g_object_class_install_property(klass, PROP_THREADS,
+                                    g_param_spec_uint("threads", "Threads",
+                                                      "CPU: threads; 0: one an available core", 0,
+                                                      1024, 0, GST_SPCONV_AT_READY));
+    g_object_class_install_property(
+        klass, PROP_INFLIGHT,
+        g_param_spec_uint("inflight", "Frames in flight",
+                          "CUDA: frames that are worked on at a time. 1: least latency; 2 or more: "
+                          "most frames a second, since upload, computation and download overlap. "
+                          "Each takes a session's memory. On the CPU there is nothing to gain",
+                          1, GST_SPCONV_INFER_MAX_INFLIGHT, 1, GST_SPCONV_AT_READY));
+}
+
 void gst_spconv_infer_install_properties(GObjectClass *klass)
 {
     klass->set_property = set_property;
     klass->get_property = get_property;
     install_model_properties(klass);
     install_bound_properties(klass);
-    g_object_class_install_property(
-        klass, PROP_CUDA_GRAPH,
-        g_param_spec_boolean("cuda-graph", "CUDA graph",
-                             "CUDA: record the frame's work once and replay it", TRUE,
-                             GST_SPCONV_AT_READY));
-    g_object_class_install_property(klass, PROP_CUDA_DEVICE_ID,
-                                    g_param_spec_int("cuda-device-id", "CUDA device",
-                                                     "CUDA: device number; -1: the default", -1,
-                                                     G_MAXINT, -1, GST_SPCONV_AT_READY));
-    g_object_class_install_property(klass, PROP_THREADS,
-                                    g_param_spec_uint("threads", "Threads",
-                                                      "CPU: threads; 0: one an available core", 0,
-                                                      1024, 0, GST_SPCONV_AT_READY));
+    install_run_properties(klass);
     g_object_class_install_property(
         klass, PROP_STATS_INTERVAL,
         g_param_spec_uint(

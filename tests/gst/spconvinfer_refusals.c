@@ -56,6 +56,27 @@ TEST(refused_downstream)
     harness_free(h, bus);
 }
 
+#ifdef HAVE_GST_CUDA
+TEST(cuda_memory_on_the_cpu)
+{
+    GstBus *bus;
+    GstHarness *h;
+
+    check_refused("application/x-voxels(memory:CUDAMemory),version=1,feature-type=float32,"
+                  "index-type=int32,grid-x=32,grid-y=32,grid-z=9,max-voxels=10,batch=1,"
+                  "num-features=5,index-order=bzyx,framerate=10/1",
+                  "set backend=cuda here");
+    h = harness_new(LAUNCH, "tiny.onnx", &bus);
+    gst_harness_set_sink_caps_str(h, "other/tensors(memory:CUDAMemory),format=static,"
+                                     "num_tensors=1,types=float32,dimensions=(string)8:8:24:1,"
+                                     "framerate=10/1");
+    gst_harness_set_src_caps_str(h, TINY_CAPS);
+    CHECK_INT(gst_harness_push(h, golden_frame("tiny.some")), GST_FLOW_NOT_NEGOTIATED);
+    CHECK_ERROR(bus, GST_CORE_ERROR, GST_CORE_ERROR_NEGOTIATION, "downstream takes");
+    harness_free(h, bus);
+}
+#endif
+
 /* A query names the model's wish first. */
 TEST(preferred_caps)
 {
@@ -65,6 +86,8 @@ TEST(preferred_caps)
     GstStructure *s = gst_caps_get_structure(caps, 0);
     gint value;
 
+    CHECK(gst_caps_features_is_equal(gst_caps_get_features(caps, 0),
+                                     GST_CAPS_FEATURES_MEMORY_SYSTEM_MEMORY));
     CHECK(gst_structure_get_int(s, "grid-z", &value) && value == 9);
     CHECK(g_str_equal(gst_structure_get_string(s, "features"), "x,y,z,intensity,time"));
     CHECK(gst_structure_get_int(s, "max-points-per-voxel", &value) && value == 10);
@@ -192,6 +215,9 @@ int main(int argc, char **argv)
     gst_init(&argc, &argv);
     RUN(refused_caps);
     RUN(refused_downstream);
+#ifdef HAVE_GST_CUDA
+    RUN(cuda_memory_on_the_cpu);
+#endif
     RUN(preferred_caps);
     RUN(start_failures);
     RUN(bad_frames);
