@@ -280,8 +280,10 @@ enum spc_status spc__cuda_submit(void *instance, const struct spc_voxels *voxels
     code = spc__cuda_begin(cuda, voxels, outputs, num_outputs);
     if (!code)
         code = start(cuda, outputs, num_outputs, stream);
-    if (code) /* what was launched reads memory that is the caller's again */
+    if (code) { /* what was launched uses memory of the caller and of the next frame */
         cudaStreamSynchronize(stream);
+        cudaStreamSynchronize(cuda->aside);
+    }
     spc__cuda_leave(&cuda->context);
     return code ? spc__cuda_fail(err, code, "submitting a frame") : SPC_OK;
 }

@@ -436,7 +436,9 @@ SPC_API enum spc_status spc_session_get_output(const struct spc_session *session
  *   same voxel twice      SPC_ERR_INPUT, names both rows
  *   index outside grid    SPC_ERR_INPUT, names the row; likewise a batch index that is not 0
  *   more than a bound     SPC_ERR_CAPACITY, names the node and both counts; nothing is truncated
- * After an error the session is as before and takes the next frame.
+ * After an error the session is as before and takes the next frame. Only a device that faults
+ * (SPC_ERR_DEVICE, and the message says so) ends its CUDA context: from then on all calls in it
+ * fail alike, what there is can still be freed, and a new process can use the device again.
  * The same input gives the same bits, whatever the number of threads.
  * Errors also: SPC_ERR_ARGUMENT, SPC_ERR_DEVICE. */
 SPC_API enum spc_status spc_session_run(struct spc_session *session,
