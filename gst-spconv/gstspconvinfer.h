@@ -44,7 +44,8 @@ struct gst_spconv_infer_settings {
     enum spc_dtype output_type; /* NONE: auto */
     enum gst_spconv_overflow overflow;
     enum gst_spconv_empty_frames empty_frames;
-    gboolean cuda_graph;
+    gboolean cuda_graph, aux_stream, sort_mask;
+    guint fixed_launch_points;
     gint cuda_device_id;
     gchar *tuning_cache;
     guint threads;

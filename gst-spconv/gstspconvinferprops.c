@@ -17,6 +17,9 @@ enum {
     PROP_EMPTY_FRAMES,
     PROP_CUDA_GRAPH,
     PROP_CUDA_DEVICE_ID,
+    PROP_AUX_STREAM,
+    PROP_SORT_MASK,
+    PROP_FIXED_LAUNCH_POINTS,
     PROP_TUNING_CACHE,
     PROP_THREADS,
     PROP_INFLIGHT,
@@ -34,9 +37,11 @@ static const gsize members[] = {
     MEMBER(PROP_INDEX_ORDER, index_order), MEMBER(PROP_OUTPUT_TYPE, output_type),
     MEMBER(PROP_OVERFLOW, overflow),       MEMBER(PROP_EMPTY_FRAMES, empty_frames),
     MEMBER(PROP_CUDA_GRAPH, cuda_graph),   MEMBER(PROP_CUDA_DEVICE_ID, cuda_device_id),
+    MEMBER(PROP_AUX_STREAM, aux_stream),   MEMBER(PROP_SORT_MASK, sort_mask),
     MEMBER(PROP_THREADS, threads),         MEMBER(PROP_INFLIGHT, inflight),
     MEMBER(PROP_MAX_VOXELS, max_voxels),   MEMBER(PROP_SITE_BOUND, site_bound),
     MEMBER(PROP_TUNING_CACHE, tuning_cache), MEMBER(PROP_STATS_INTERVAL, stats_interval),
+    MEMBER(PROP_FIXED_LAUNCH_POINTS, fixed_launch_points),
 #undef MEMBER
 };
 
@@ -71,6 +76,7 @@ void gst_spconv_infer_settings_init(struct gst_spconv_infer_settings *settings)
 {
     *settings = (struct gst_spconv_infer_settings){
         .cuda_graph = TRUE,
+        .aux_stream = TRUE,
         .cuda_device_id = -1,
         .inflight = 1,
         .max_voxels = DEFAULT_MAX_VOXELS,
@@ -174,6 +180,27 @@ static void install_bound_properties(GObjectClass *klass)
                           GST_SPCONV_ANY_TIME));
 }
 
+/* Switches that other engines of this kind have. */
+static void install_switches(GObjectClass *klass)
+{
+    g_object_class_install_property(
+        klass, PROP_AUX_STREAM,
+        g_param_spec_boolean("aux-stream", "Auxiliary stream",
+                             "CUDA: build the index of deeper levels beside the first "
+                             "convolutions",
+                             TRUE, GST_SPCONV_AT_READY));
+    g_object_class_install_property(
+        klass, PROP_SORT_MASK,
+        g_param_spec_boolean("sort-mask", "Sort by mask",
+                             "A hint without effect: sorting costs more time than it saves", FALSE,
+                             GST_SPCONV_AT_READY));
+    g_object_class_install_property(
+        klass, PROP_FIXED_LAUNCH_POINTS,
+        g_param_spec_uint("fixed-launch-points", "Fixed launch points",
+                          "A hint without effect: a recorded frame serves any number of voxels", 0,
+                          G_MAXUINT, 0, GST_SPCONV_AT_READY));
+}
+
 static void install_run_properties(GObjectClass *klass)
 {
     g_object_class_install_property(
@@ -213,6 +240,7 @@ void gst_spconv_infer_install_properties(GObjectClass *klass)
     install_model_properties(klass);
     install_bound_properties(klass);
     install_run_properties(klass);
+    install_switches(klass);
     g_object_class_install_property(
         klass, PROP_STATS_INTERVAL,
         g_param_spec_uint(

@@ -178,6 +178,9 @@ static gboolean create_session(GstSpconvInfer *self,
     options.site_bound = settings->site_bound;
     options.output_type = self->session_type;
     options.cuda_graph = settings->cuda_graph;
+    options.aux_stream = settings->aux_stream;
+    options.sort_mask = settings->sort_mask;
+    options.fixed_launch_points = settings->fixed_launch_points;
     options.tuning_cache = settings->tuning_cache;
     options.log = log_engine;
     options.log_user = self;

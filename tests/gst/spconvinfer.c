@@ -137,6 +137,9 @@ TEST(variants)
     check_frame(LAUNCH, "tiny.onnx", HALF_CAPS, flat(half_frame()), "tiny.some.npy", 4e-6);
     check_frame(LAUNCH "output-type=float16", "tiny.onnx", TINY_CAPS, golden_frame("tiny.some"),
                 "tiny.some.npy", 1e-3);
+    check_frame(LAUNCH "aux-stream=false sort-mask=true fixed-launch-points=1000 "
+                "tuning-cache=/nowhere/at/all",
+                "tiny.onnx", TINY_CAPS, golden_frame("tiny.some"), "tiny.some.npy", 4e-6);
     check_frame(LAUNCH "precision=fp16", "tiny.onnx", TINY_CAPS, golden_frame("tiny.some"),
                 "tiny.some.npy", 6e-3);
     check_frame(LAUNCH, "tiny_xyz.onnx",
