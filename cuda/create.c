@@ -135,10 +135,8 @@ static enum spc_status make_buffers(struct spc__cuda *cuda, struct spc_error *er
         if (!cuda->pairs || !cuda->host_pairs)
             return SPC_ERR_MEMORY;
     }
-    cuda->num_voxels = spc__cuda_take_pinned(memory, 1, sizeof(int32_t), "the row count", err);
     return cuda->arena && cuda->features && cuda->indices && cuda->row_of_input &&
-                   cuda->host_features && cuda->host_indices && cuda->report &&
-                   cuda->host_report && cuda->num_voxels
+                   cuda->host_features && cuda->host_indices && cuda->report && cuda->host_report
                ? SPC_OK
                : SPC_ERR_MEMORY;
 }
@@ -149,33 +147,64 @@ struct spc_step_profile *spc__cuda_add_step(struct spc__cuda *cuda, enum spc__cu
 {
     struct spc__cuda_step *step = &cuda->steps[cuda->num_steps++];
 
-    *step = (struct spc__cuda_step){.kind = kind, .index = index};
+    *step = (struct spc__cuda_step){.kind = kind, .index = index, .waits = -1};
     snprintf(step->profile.name, sizeof(step->profile.name), "%s%s", what, name);
     snprintf(step->profile.op, sizeof(step->profile.op), "%s", op);
     return &step->profile;
 }
 
+void spc__cuda_wait_for(struct spc__cuda *cuda, int step)
+{
+    cuda->steps[cuda->num_steps - 1].waits = step;
+    cuda->steps[step].signals = true;
+}
+
+static void add_node(struct spc__cuda *cuda, int index)
+{
+    const struct spc__graph *graph = &cuda->plan->graph;
+    const struct spc__node *node = &graph->nodes[index];
+    struct spc_step_profile *profile = spc__cuda_add_step(cuda, SPC__CUDA_STEP_NODE, index,
+                                                          node->op_type, "", node->name);
+
+    profile->in_channels = graph->values[node->in[0]].channels;
+    profile->out_channels = graph->values[node->out].channels;
+    if (node->op == SPC__OP_SCATTER && !graph->values[node->in[0]].level)
+        cuda->last_reader = cuda->num_steps - 1;
+}
+
+/* A node waits for the index where it is the first that needs so much of it. */
+static void add_nodes(struct spc__cuda *cuda)
+{
+    const struct spc__graph *graph = &cuda->plan->graph;
+    int there = 0;
+
+    if (cuda->plain_input)
+        spc__cuda_add_step(cuda, SPC__CUDA_STEP_INPUT, 0, "input", "", graph->values[0].name);
+    for (int i = 0; i < graph->num_nodes; i++) {
+        int stage = spc__cuda_stage_of_node(cuda, &graph->nodes[i]);
+
+        add_node(cuda, i);
+        cuda->steps[cuda->num_steps - 1].unsettled = !i && !cuda->plain_input;
+        if (stage > there)
+            spc__cuda_wait_for(cuda, cuda->stage_end[stage]);
+        there = stage > there ? stage : there;
+    }
+}
+
 static void add_steps(struct spc__cuda *cuda)
 {
     const struct spc__graph *graph = &cuda->plan->graph;
-    struct spc_step_profile *profile;
-    bool joined = false;
 
+    cuda->rows_used = cuda->plain_input;
+    for (int i = 0; i < graph->num_outputs; i++)
+        cuda->rows_used = cuda->rows_used || cuda->outputs[i].input_order;
     spc__cuda_add_index_steps(cuda);
-    spc__cuda_add_step(cuda, SPC__CUDA_STEP_INPUT, 0, "input", "", graph->values[0].name);
-    for (int i = 0; i < graph->num_nodes; i++) {
-        const struct spc__node *node = &graph->nodes[i];
-
-        profile = spc__cuda_add_step(cuda, SPC__CUDA_STEP_NODE, i, node->op_type, "", node->name);
-        cuda->steps[cuda->num_steps - 1].joins = !joined && spc__cuda_needs_levels(cuda, node);
-        joined = joined || cuda->steps[cuda->num_steps - 1].joins;
-        profile->in_channels = graph->values[node->in[0]].channels;
-        profile->out_channels = graph->values[node->out].channels;
-    }
+    add_nodes(cuda);
     for (int i = 0; i < graph->num_outputs; i++)
         if (!cuda->outputs[i].direct)
             spc__cuda_add_step(cuda, SPC__CUDA_STEP_OUTPUT, i, "output", "",
                      graph->values[graph->outputs[i]].name);
+    cuda->steps[cuda->last_reader].signals = true;
 }
 
 static enum spc_status make_tables(struct spc__cuda *cuda, struct spc_error *err)
@@ -183,7 +212,7 @@ static enum spc_status make_tables(struct spc__cuda *cuda, struct spc_error *err
     const struct spc__graph *graph = &cuda->plan->graph;
     size_t outputs = (size_t)graph->num_outputs;
     size_t steps =
-        (size_t)(graph->num_levels + graph->num_rulebooks + graph->num_nodes) + outputs + 6;
+        (size_t)(graph->num_levels + graph->num_rulebooks + graph->num_nodes) + outputs + 10;
 
     cuda->levels = take_zeroed((size_t)graph->num_levels, sizeof(*cuda->levels), err);
     cuda->rulebooks = take_zeroed((size_t)graph->num_rulebooks, sizeof(*cuda->rulebooks), err);
@@ -213,9 +242,7 @@ static enum spc_status make_stream(struct spc__cuda *cuda, struct spc_error *err
     if (!code)
         code = cudaStreamCreateWithFlags(&cuda->aside, cudaStreamNonBlocking);
     if (!code)
-        code = cudaEventCreateWithFlags(&cuda->forked, cudaEventDisableTiming);
-    if (!code)
-        code = cudaEventCreateWithFlags(&cuda->joined, cudaEventDisableTiming);
+        code = cudaEventCreateWithFlags(&cuda->cleared, cudaEventDisableTiming);
     if (!code)
         code = cudaEventCreateWithFlags(&cuda->begin, flags);
     if (!code)
@@ -234,8 +261,11 @@ static enum spc_status make_step_events(struct spc__cuda *cuda, struct spc_error
 {
     cudaError_t code = cudaSuccess;
 
-    for (int i = 0; i < cuda->num_steps && !code && cuda->profile; i++)
-        code = cudaEventCreate(&cuda->steps[i].end);
+    for (int i = 0; i < cuda->num_steps && !code; i++)
+        if (cuda->profile || cuda->steps[i].signals)
+            code = cudaEventCreateWithFlags(&cuda->steps[i].end,
+                                            cuda->profile ? cudaEventDefault
+                                                          : cudaEventDisableTiming);
     return code ? spc__cuda_fail(err, code, "making the steps' events") : SPC_OK;
 }
 
@@ -285,6 +315,7 @@ enum spc_status spc__cuda_create(const struct spc__plan *plan, struct spc__share
         return SPC_ERR_MEMORY;
     cuda->plan = plan;
     cuda->log = options->log;
+    cuda->unclear = true;
     cuda->profile = options->profile;
     cuda->use_graph = options->cuda_graph && !options->profile;
     cuda->use_aside = options->aux_stream;
@@ -316,10 +347,8 @@ static void destroy_device_side(struct spc__cuda *cuda)
         cudaEventDestroy(cuda->begin);
     if (cuda->end)
         cudaEventDestroy(cuda->end);
-    if (cuda->forked)
-        cudaEventDestroy(cuda->forked);
-    if (cuda->joined)
-        cudaEventDestroy(cuda->joined);
+    if (cuda->cleared)
+        cudaEventDestroy(cuda->cleared);
     if (cuda->stream)
         cudaStreamDestroy(cuda->stream);
     if (cuda->aside)

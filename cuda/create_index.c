@@ -134,38 +134,74 @@ static enum spc_status make_rulebook(struct spc__cuda *cuda, int i, struct spc_e
     return SPC_OK;
 }
 
-static bool within_input(const struct spc__rulebook *rulebook)
+/* ---- stages ---- */
+
+static int stage_of_slot(const struct spc__cuda *cuda, int slot)
 {
-    return !rulebook->in_level && !rulebook->out_level;
+    int stage = 0;
+
+    while (slot >= cuda->first_slot[stage + 1])
+        stage++;
+    return stage;
 }
 
-/* The blobs to make of rulebooks within level 0, or of all others. */
-static void add_jobs(struct spc__cuda *cuda, bool first)
+static int stage_of_rulebook(const struct spc__cuda *cuda, const struct spc__rulebook *rulebook)
+{
+    int in = cuda->levels[rulebook->in_level].slot, out = cuda->levels[rulebook->out_level].slot;
+
+    return stage_of_slot(cuda, in > out ? in : out);
+}
+
+/* The last level that a node needs. */
+static int last_slot(const struct spc__cuda *cuda, const struct spc__node *node)
+{
+    const struct spc__value *values = cuda->plan->graph.values;
+    int last = 0, used[] = {node->in[0], node->in[node->op == SPC__OP_ADD], node->out};
+
+    for (int i = 0; i < 3; i++)
+        if (cuda->levels[values[used[i]].level].slot > last)
+            last = cuda->levels[values[used[i]].level].slot;
+    return last;
+}
+
+int spc__cuda_stage_of_node(const struct spc__cuda *cuda, const struct spc__node *node)
+{
+    return stage_of_slot(cuda, last_slot(cuda, node));
+}
+
+static void set_stages(struct spc__cuda *cuda)
 {
     const struct spc__graph *graph = &cuda->plan->graph;
+    int last = 0;
 
-    for (int i = 0; i < graph->num_rulebooks; i++) {
-        const struct spc__rulebook *rulebook = &graph->rulebooks[i];
-        struct spc__cuda_rulebook *mine = &cuda->rulebooks[i];
-
-        if (mine->blobs_used && within_input(rulebook) == first)
-            cuda->jobs[cuda->num_jobs++] = (struct spc_cuda_blob_job){
-                .out = *spc__cuda_sites(cuda, rulebook->out_level),
-                .in = *spc__cuda_sites(cuda, rulebook->in_level),
-                .geometry = mine->geometry,
-                .blobs = &mine->blobs,
-            };
-    }
+    for (int i = 0; i < graph->num_nodes && !last; i++)
+        last = last_slot(cuda, &graph->nodes[i]);
+    cuda->first_slot[1] = 1;
+    cuda->first_slot[2] = last + 1;
+    cuda->first_slot[3] = cuda->num_slots;
 }
 
-/* The index assumes that a frame finds what the last one left. */
-static enum spc_status reset(struct spc__cuda *cuda, struct spc_error *err)
+static void add_jobs(struct spc__cuda *cuda)
 {
-    cudaError_t code = spc_cuda_index_reset(cuda->sites, cuda->num_slots, cuda->stream);
+    const struct spc__graph *graph = &cuda->plan->graph;
+    int jobs = 0;
 
-    if (!code)
-        code = cudaStreamSynchronize(cuda->stream);
-    return code ? spc__cuda_fail(err, code, "clearing the index") : SPC_OK;
+    for (int stage = 0; stage < SPC__CUDA_STAGES; stage++) {
+        cuda->first_job[stage] = jobs;
+        for (int i = 0; i < graph->num_rulebooks; i++) {
+            const struct spc__rulebook *rulebook = &graph->rulebooks[i];
+            struct spc__cuda_rulebook *mine = &cuda->rulebooks[i];
+
+            if (mine->blobs_used && stage_of_rulebook(cuda, rulebook) == stage)
+                cuda->jobs[jobs++] = (struct spc_cuda_blob_job){
+                    .out = *spc__cuda_sites(cuda, rulebook->out_level),
+                    .in = *spc__cuda_sites(cuda, rulebook->in_level),
+                    .geometry = mine->geometry,
+                    .blobs = &mine->blobs,
+                };
+        }
+    }
+    cuda->first_job[SPC__CUDA_STAGES] = jobs;
 }
 
 enum spc_status spc__cuda_make_index(struct spc__cuda *cuda, struct spc_error *err)
@@ -181,55 +217,56 @@ enum spc_status spc__cuda_make_index(struct spc__cuda *cuda, struct spc_error *e
         status = make_rulebook(cuda, i, err);
     if (status)
         return status;
-    add_jobs(cuda, true);
-    cuda->num_first_jobs = cuda->num_jobs;
-    add_jobs(cuda, false);
-    return reset(cuda, err);
+    set_stages(cuda);
+    add_jobs(cuda);
+    return SPC_OK;
 }
 
 /* ---- steps ---- */
 
-static void add_tables(struct spc__cuda *cuda, bool first)
+/* Sites of a stage's levels but the input's, tiles and tables of its rulebooks. */
+static void add_stage(struct spc__cuda *cuda, int stage)
 {
+    static const char *const names[] = {"the input", "the first strided convolutions",
+                                        "other convolutions"};
     const struct spc__graph *graph = &cuda->plan->graph;
 
-    if (first ? cuda->num_first_jobs : cuda->num_jobs - cuda->num_first_jobs)
-        spc__cuda_add_step(cuda, SPC__CUDA_STEP_BLOBS, !first, "index", "tiles of ",
-                           first ? "the input's rulebooks" : "all other rulebooks");
+    if (stage && cuda->first_slot[stage + 1] > cuda->first_slot[stage])
+        spc__cuda_add_step(cuda, SPC__CUDA_STEP_STRIDED, stage, "index", "sites of ",
+                           names[stage]);
+    if (cuda->first_job[stage + 1] > cuda->first_job[stage])
+        spc__cuda_add_step(cuda, SPC__CUDA_STEP_BLOBS, stage, "index", "tiles of ",
+                           names[stage]);
     for (int i = 0; i < graph->num_rulebooks; i++)
-        if (cuda->rulebooks[i].table_used && within_input(&graph->rulebooks[i]) == first)
+        if (cuda->rulebooks[i].table_used &&
+            stage_of_rulebook(cuda, &graph->rulebooks[i]) == stage)
             spc__cuda_add_step(cuda, SPC__CUDA_STEP_TABLE, i, "index", "neighbours of ",
                                spc__rulebook_user(graph, i));
+    cuda->stage_end[stage] = cuda->num_steps - 1;
 }
 
 void spc__cuda_add_index_steps(struct spc__cuda *cuda)
 {
     const struct spc__graph *graph = &cuda->plan->graph;
     const char *input = graph->values[0].name;
-    int aside;
+    int rank;
 
-    spc__cuda_add_step(cuda, SPC__CUDA_STEP_SITES, 0, "index", "sites of ", input);
-    add_tables(cuda, true);
-    aside = cuda->num_steps;
-    if (cuda->num_slots > 1)
-        spc__cuda_add_step(cuda, SPC__CUDA_STEP_STRIDED, 0, "index", "sites of ",
-                           "strided convolutions");
-    add_tables(cuda, false);
+    spc__cuda_add_step(cuda, SPC__CUDA_STEP_MARK, 0, "index", "sites of ", input);
+    spc__cuda_add_step(cuda, SPC__CUDA_STEP_RANK, 0, "index", "rows of ", input);
+    rank = cuda->num_steps - 1;
+    if (cuda->rows_used || cuda->padded)
+        spc__cuda_add_step(cuda, SPC__CUDA_STEP_PLACE, 0, "input", "rows in order of ", input);
+    add_stage(cuda, 0);
+    cuda->last_reader = cuda->stage_end[0];
+    add_stage(cuda, 1);
+    add_stage(cuda, 2);
     for (int i = 0; i < graph->num_levels; i++)
         if (cuda->levels[i].indices)
             spc__cuda_add_step(cuda, SPC__CUDA_STEP_ROWS, i, "index", "rows of ",
                                spc__level_user(graph, i));
     spc__cuda_add_step(cuda, SPC__CUDA_STEP_REPORT, 0, "index", "report of ", input);
-    for (int i = aside; i < cuda->num_steps; i++)
+    cuda->steps[cuda->last_reader + 1].waits = rank;
+    cuda->steps[rank].signals = true;
+    for (int i = cuda->last_reader + 1; i < cuda->num_steps; i++)
         cuda->steps[i].aside = cuda->use_aside;
-}
-
-bool spc__cuda_needs_levels(const struct spc__cuda *cuda, const struct spc__node *node)
-{
-    const struct spc__value *values = cuda->plan->graph.values;
-
-    return values[node->in[0]].level || values[node->out].level ||
-           (node->op == SPC__OP_ADD && values[node->in[1]].level) ||
-           (node->op == SPC__OP_CONV &&
-            !within_input(&cuda->plan->graph.rulebooks[node->rulebook]));
 }

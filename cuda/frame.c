@@ -74,15 +74,44 @@ static cudaError_t count_pairs(struct spc__cuda *cuda, cudaStream_t stream)
                                   cudaMemcpyDeviceToHost, stream);
 }
 
-/* What is launched on `after` from now on comes after all that is on `before`. */
-static cudaError_t order(cudaStream_t before, cudaEvent_t event, cudaStream_t after)
+/* ---- the index between frames ---- */
+
+cudaError_t spc__cuda_open_index(struct spc__cuda *cuda, cudaStream_t stream)
 {
-    cudaError_t code = cudaEventRecord(event, before);
+    cudaError_t code = cudaSuccess;
+
+    if (cuda->unclear)
+        code = spc_cuda_index_reset(cuda->sites, cuda->num_slots, cuda->report, stream);
+    cuda->unclear = true;
+    return code;
+}
+
+static cudaError_t clear(struct spc__cuda *cuda, cudaStream_t stream)
+{
+    return spc_cuda_index_clear(cuda->sites, cuda->num_slots, cuda->report, stream);
+}
+
+cudaError_t spc__cuda_close_index(struct spc__cuda *cuda, cudaStream_t stream)
+{
+    cudaError_t code = clear(cuda, stream);
+
+    cuda->unclear = code != cudaSuccess;
+    return code;
+}
+
+/* Clears beside the steps that do not read the index any more. */
+static cudaError_t clear_aside(struct spc__cuda *cuda, cudaStream_t stream)
+{
+    cudaError_t code = cudaStreamWaitEvent(cuda->aside, cuda->steps[cuda->last_reader].end, 0);
 
     if (!code)
-        code = cudaStreamWaitEvent(after, event, 0);
-    return code ? code : spc_cuda_wait(after);
+        code = clear(cuda, cuda->aside);
+    if (!code)
+        code = cudaEventRecord(cuda->cleared, cuda->aside);
+    return code ? code : cudaStreamWaitEvent(stream, cuda->cleared, 0);
 }
+
+/* ---- steps ---- */
 
 /* With profile one step comes after the other, so that each has its own time. */
 static cudaError_t launch_in_order(struct spc__cuda *cuda, cudaStream_t stream)
@@ -97,28 +126,31 @@ static cudaError_t launch_in_order(struct spc__cuda *cuda, cudaStream_t stream)
         if (!code)
             code = cudaEventRecord(step->end, stream);
     }
-    return code ? code : count_pairs(cuda, stream);
+    if (!code)
+        code = count_pairs(cuda, stream);
+    return code ? code : clear(cuda, stream);
 }
 
 static cudaError_t launch_steps(struct spc__cuda *cuda, cudaStream_t stream)
 {
     cudaError_t code = cudaSuccess;
-    bool forked = false;
 
     for (int i = 0; i < cuda->num_steps && !code; i++) {
         struct spc__cuda_step *step = &cuda->steps[i];
+        cudaStream_t own = step->aside ? cuda->aside : stream;
 
         if (!runs(cuda, step))
             continue;
-        if (step->aside && !forked)
-            code = order(stream, cuda->forked, cuda->aside);
-        else if (step->joins && forked)
-            code = order(cuda->aside, cuda->joined, stream);
-        forked = (forked || step->aside) && !step->joins;
+        if (step->waits >= 0 && cuda->use_aside)
+            code = cudaStreamWaitEvent(own, cuda->steps[step->waits].end, 0);
         if (!code)
-            code = spc__cuda_launch(cuda, step, step->aside ? cuda->aside : stream);
+            code = spc__cuda_launch(cuda, step, own);
+        if (!code && step->signals && cuda->use_aside)
+            code = cudaEventRecord(step->end, own);
     }
-    return code || !forked ? code : order(cuda->aside, cuda->joined, stream);
+    if (code)
+        return code;
+    return cuda->use_aside ? clear_aside(cuda, stream) : clear(cuda, stream);
 }
 
 static cudaError_t launch_frame(struct spc__cuda *cuda, cudaStream_t stream)
@@ -140,25 +172,27 @@ static bool same_frame(const struct spc__cuda *cuda, const struct spc__cuda_grap
 }
 
 cudaError_t spc__cuda_record(struct spc__cuda *cuda, spc__cuda_launches launch, void *context,
-                             cudaGraphExec_t *exec)
+                             cudaGraph_t *graph, cudaGraphExec_t *exec)
 {
     cudaError_t code = cudaStreamBeginCapture(cuda->stream, cudaStreamCaptureModeThreadLocal);
     cudaError_t launched;
-    cudaGraph_t recorded = NULL;
 
+    *graph = NULL;
     *exec = NULL;
     if (code)
         return code;
     launched = launch(cuda, context);
-    code = cudaStreamEndCapture(cuda->stream, &recorded);
+    code = cudaStreamEndCapture(cuda->stream, graph);
     if (launched)
         code = launched;
     if (!code)
-        code = cudaGraphInstantiate(exec, recorded, 0);
-    if (code)
-        *exec = NULL;
-    if (recorded)
-        cudaGraphDestroy(recorded);
+        code = cudaGraphInstantiate(exec, *graph, 0);
+    if (!code)
+        return code;
+    if (*graph)
+        cudaGraphDestroy(*graph);
+    *graph = NULL;
+    *exec = NULL;
     return code;
 }
 
@@ -172,7 +206,10 @@ static void forget(struct spc__cuda_graph *graph)
 {
     if (graph->exec)
         cudaGraphExecDestroy(graph->exec);
+    if (graph->recorded)
+        cudaGraphDestroy(graph->recorded);
     graph->exec = NULL;
+    graph->recorded = NULL;
 }
 
 void spc__cuda_forget_graphs(struct spc__cuda *cuda)
@@ -181,28 +218,54 @@ void spc__cuda_forget_graphs(struct spc__cuda *cuda)
         forget(&cuda->graphs[i]);
 }
 
+static cudaError_t make_graph(struct spc__cuda *cuda, struct spc__cuda_graph *graph)
+{
+    size_t one = 1;
+    cudaError_t code =
+        spc__cuda_record(cuda, launch_recorded, NULL, &graph->recorded, &graph->exec);
+
+    if (!code)
+        code = cudaGraphGetRootNodes(graph->recorded, &graph->mark, &one);
+    graph->num_voxels = cuda->voxels.num_voxels;
+    graph->binding = cuda->binding;
+    memcpy(graph->targets, cuda->targets,
+           (size_t)cuda->plan->graph.num_outputs * sizeof(*cuda->targets));
+    return code;
+}
+
 /* The recorded frame for these pointers, recorded now where there is none. */
-static cudaError_t find_graph(struct spc__cuda *cuda, cudaGraphExec_t *exec)
+static cudaError_t find_graph(struct spc__cuda *cuda, struct spc__cuda_graph **found)
 {
     struct spc__cuda_graph *graph;
     cudaError_t code;
 
     for (int i = 0; i < SPC__CUDA_GRAPHS; i++)
         if (same_frame(cuda, &cuda->graphs[i])) {
-            *exec = cuda->graphs[i].exec;
+            *found = &cuda->graphs[i];
             return cudaSuccess;
         }
     graph = &cuda->graphs[cuda->next_graph];
     cuda->next_graph = (cuda->next_graph + 1) % SPC__CUDA_GRAPHS;
     forget(graph);
-    code = spc__cuda_record(cuda, launch_recorded, NULL, &graph->exec);
+    code = make_graph(cuda, graph);
     if (code)
-        return code;
-    graph->binding = cuda->binding;
-    memcpy(graph->targets, cuda->targets,
-           (size_t)cuda->plan->graph.num_outputs * sizeof(*cuda->targets));
-    *exec = graph->exec;
-    return cudaSuccess;
+        forget(graph);
+    *found = graph;
+    return code;
+}
+
+static cudaError_t replay(struct spc__cuda *cuda, cudaStream_t stream)
+{
+    struct spc_cuda_input input = spc__cuda_input(cuda);
+    struct spc__cuda_graph *graph;
+    cudaError_t code = find_graph(cuda, &graph);
+
+    if (!code && !input.device_count && graph->num_voxels != input.num_voxels) {
+        code = spc_cuda_index_mark_again(graph->exec, graph->mark, cuda->sites, &input,
+                                         cuda->report);
+        graph->num_voxels = input.num_voxels;
+    }
+    return code ? code : cudaGraphLaunch(graph->exec, stream);
 }
 
 /* ---- submit ---- */
@@ -236,7 +299,6 @@ cudaError_t spc__cuda_begin(struct spc__cuda *cuda, const struct spc_voxels *vox
     cuda->voxels = *voxels;
     cuda->frame_outputs = outputs;
     cuda->frame_num_outputs = num_outputs;
-    *cuda->num_voxels = (int32_t)voxels->num_voxels;
     cuda->binding = (struct spc__cuda_binding){
         .features = host ? cuda->features : voxels->features,
         .indices = host ? cuda->indices : voxels->indices,
@@ -251,16 +313,11 @@ cudaError_t spc__cuda_begin(struct spc__cuda *cuda, const struct spc_voxels *vox
 static cudaError_t start(struct spc__cuda *cuda, const struct spc_output *outputs, int num_outputs,
                          cudaStream_t stream)
 {
-    cudaGraphExec_t exec;
-    cudaError_t code;
+    cudaError_t code = spc__cuda_open_index(cuda, stream);
 
-    if (cuda->use_graph) {
-        code = find_graph(cuda, &exec);
-        if (!code)
-            code = cudaGraphLaunch(exec, stream);
-    } else {
-        code = launch_frame(cuda, stream);
-    }
+    if (!code)
+        code = cuda->use_graph ? replay(cuda, stream) : launch_frame(cuda, stream);
+    cuda->unclear = code != cudaSuccess;
     if (!code)
         code = download(cuda, outputs, num_outputs, stream);
     return code ? code : cudaEventRecord(cuda->end, stream);

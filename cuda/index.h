@@ -26,14 +26,16 @@
 /* Most levels in one call; a network with more takes several. */
 #define SPC_CUDA_MAX_LEVELS 16
 
-/* Most groups of tiles whose counts are summed together. */
+/* Most groups of tiles whose sites are summed together. */
 #define SPC_CUDA_MAX_GROUPS 512
 
 /* Input rows that a tile's halo may span, from the lowest to the highest, and still be narrow. */
 #define SPC_CUDA_BLOB_SPAN 16384
 
 /* The sites of one level. Columns are numbered tile by tile: (tile * 128 + y % 8 * 16 + x % 16).
- * Words of tiles without sites are 0 in `mask` and anything in `base`. */
+ * Words of tiles without sites are 0 in `mask` and anything in `base`. Between frames level 0 is
+ * empty but for `coords` and `count`; other levels hold what the last frame left, but for
+ * group_count, which is 0. */
 struct spc_cuda_sites {
     int32_t grid[3];          /* z, y, x */
     int32_t tiles_y, tiles_x;
@@ -42,10 +44,21 @@ struct spc_cuda_sites {
     uint64_t *mask;           /* [tiles_y * tiles_x * 128][words] */
     uint32_t *base;           /* the same */
     int32_t *tile_count;      /* [tiles_y * tiles_x]: sites of each tile */
-    int64_t *group_count;     /* [SPC_CUDA_MAX_GROUPS]: sites of groups of tiles */
+    int64_t *group_count;     /* [SPC_CUDA_MAX_GROUPS]: sites of each group of tiles */
+    int32_t group_shift;      /* a group is 1 << group_shift tiles: spc_cuda_group_shift() */
     int16_t *coords;          /* [bound][4]: z, y, x, 0 of each row; aligned to 8 bytes */
     int32_t *count;           /* rows of this frame, at most `bound` */
 };
+
+/* For so many tiles: groups of 32, or of as many as makes SPC_CUDA_MAX_GROUPS of them. */
+static inline int32_t spc_cuda_group_shift(int64_t tiles)
+{
+    int32_t shift = 5;
+
+    while ((int64_t)SPC_CUDA_MAX_GROUPS << shift < tiles)
+        shift++;
+    return shift;
+}
 
 /* What a frame's index found; in device memory. A report without a fault has input_fault 0 and no
  * total above its level's bound. */
@@ -67,23 +80,54 @@ struct spc_cuda_geometry {
 extern "C" {
 #endif
 
-/* Makes all levels empty whatever their memory holds; once, before the first frame. */
+/* Makes all levels, and the report where there is one, empty whatever their memory holds: once
+ * before the first frame, and after one whose launches failed. */
 cudaError_t spc_cuda_index_reset(const struct spc_cuda_sites *levels, int num_levels,
-                                 cudaStream_t stream);
+                                 struct spc_cuda_report *report, cudaStream_t stream);
 
-/* Level 0 from index rows [*num_voxels][4] in `order`. `num_voxels` may also be host memory that
- * the device can read; a number below 0 or above the bound is reported and taken as 0 or the
- * bound. Fills row_of_input[i], the site row of each input row, -1 where it has none. */
+/* A frame's input: index rows [number of voxels][4] in `order`, and what becomes of them. A number
+ * below 0 or above the bound is reported, and taken as 0 or the bound. */
 struct spc_cuda_input {
     const int32_t *indices;
-    const int32_t *num_voxels;
+    int32_t num_voxels;          /* where device_count is NULL */
+    const int32_t *device_count; /* device memory, or host memory that the device can read */
     enum spc_index_order order;
-    int32_t *row_of_input; /* [bound of level 0] */
+    int32_t *row_of_input;       /* [bound]: site row of each input row, -1: none; may be NULL */
+    const void *features;        /* [number of voxels][channels]; not used where `padded` is NULL */
+    enum spc_dtype feature_type; /* SPC_DTYPE_F32 or SPC_DTYPE_F16 */
+    int32_t channels;
+    void *padded;                /* fp16 [bound][padded_stride], aligned to 16 bytes, or NULL: the
+                                    features by site row, with zeros as further channels */
+    int32_t padded_stride;       /* a multiple of 8 */
 };
 
-/* Begins a frame: clears what the last one left in all `levels`, then fills levels[0]. */
-cudaError_t spc_cuda_index_input(const struct spc_cuda_sites *levels, int num_levels,
+/* A frame is: mark, rank level 0, place; strided any time after mark; clear after strided and
+ * all that reads level 0. */
+
+/* Marks the sites of level 0, and begins the report. */
+cudaError_t spc_cuda_index_mark(const struct spc_cuda_sites *level,
+                                const struct spc_cuda_input *input,
+                                struct spc_cuda_report *report, cudaStream_t stream);
+
+/* The same in a graph, whose only first node it is, for another num_voxels. */
+cudaError_t spc_cuda_index_mark_again(cudaGraphExec_t graph, cudaGraphNode_t node,
+                                      const struct spc_cuda_sites *level,
+                                      const struct spc_cuda_input *input,
+                                      struct spc_cuda_report *report);
+
+/* Rows of marked sites: from mask and tile_count to base, coords, count, and totals[level]. */
+cudaError_t spc_cuda_index_rank(const struct spc_cuda_sites *levels, int num_levels,
+                                int32_t *totals, cudaStream_t stream);
+
+/* Fills row_of_input and padded. The kernel launched after this one may read the ranked sites
+ * while this one still runs, see spc_cuda_index_blobs(). */
+cudaError_t spc_cuda_index_place(const struct spc_cuda_sites *level,
                                  const struct spc_cuda_input *input,
+                                 struct spc_cuda_report *report, cudaStream_t stream);
+
+/* Empties level 0, the groups of all levels, and the report's input_fault: what a frame expects to
+ * be empty. */
+cudaError_t spc_cuda_index_clear(const struct spc_cuda_sites *levels, int num_levels,
                                  struct spc_cuda_report *report, cudaStream_t stream);
 
 /* The strided convolution that makes a level: from which level, and how. */
@@ -92,9 +136,10 @@ struct spc_cuda_maker {
     struct spc_cuda_geometry geometry;
 };
 
-/* Fills levels[1 ..]; makers[i] is of level i, and its in_level below i. */
+/* Fills levels[first .. end - 1], not level 0; makers[i] is of level i, and its in_level below i.
+ * Reads the marks of levels below, not their rows. */
 cudaError_t spc_cuda_index_strided(const struct spc_cuda_sites *levels,
-                                   const struct spc_cuda_maker *makers, int num_levels,
+                                   const struct spc_cuda_maker *makers, int first, int end,
                                    struct spc_cuda_report *report, cudaStream_t stream);
 
 /* nbr[k * stride + row] = row of `in` that meets offset k for row `row` of `out`, -1: none.
@@ -113,8 +158,9 @@ struct spc_cuda_blob_job {
     const struct spc_cuda_blobs *blobs; /* host memory, read by the call */
 };
 
-/* Fills the blobs of all jobs, for the rows there are; any number of jobs. */
-cudaError_t spc_cuda_index_blobs(const struct spc_cuda_blob_job *jobs, int num_jobs,
+/* Fills the blobs of all jobs, for the rows there are; any number of jobs. `settled`: the sites
+ * were ranked before the kernel that runs right before, and may be read while that still runs. */
+cudaError_t spc_cuda_index_blobs(const struct spc_cuda_blob_job *jobs, int num_jobs, bool settled,
                                  cudaStream_t stream);
 
 /* Index rows [count][4] (batch 0) of the sites, in `order`. `indices` is aligned to 16 bytes. */

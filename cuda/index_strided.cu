@@ -2,9 +2,10 @@
 /*
  * The sites of strided convolutions: a block makes the 128 columns of an output tile, each thread
  * ORs the input columns that one output column meets and pools the bits along z. Most tiles of a
- * frame meet no input tile with sites; their blocks read a few counts and end.
+ * frame meet no input tile with sites, and had none in the last frame; their blocks read a few
+ * counts and end. So nothing needs to be cleared between frames but level 0.
  */
-#include "cuda/index_steps.h"
+#include "cuda/index.h"
 #include "cuda/launch.cuh"
 #include "cuda/sites.cuh"
 
@@ -26,12 +27,13 @@ static __device__ __forceinline__ int2 tiles_met(const struct strided &s, int ax
     return make_int2(max(from, 0) / tile, to < 0 ? -1 : min(to, s.in.grid[axis] - 1) / tile);
 }
 
-/* Whether some input tile with sites can be met, to every thread. */
-static __device__ __forceinline__ bool any_input(const struct strided &s, int32_t y, int32_t x)
+/* Whether some input tile with sites can be met, or the tile had sites, to every thread. */
+static __device__ __forceinline__ bool any_change(const struct strided &s, int32_t tile, int32_t y,
+                                                  int32_t x)
 {
     int2 ty = tiles_met(s, 1, y, y + SPC_CUDA_TILE_Y - 1, SPC_CUDA_TILE_Y);
     int2 tx = tiles_met(s, 2, x, x + SPC_CUDA_TILE_X - 1, SPC_CUDA_TILE_X);
-    int32_t any = 0;
+    int32_t any = threadIdx.x == 0 ? __ldcg(s.out.tile_count + tile) : 0;
 
     for (int32_t i = ty.x + threadIdx.x / 8; i <= ty.y; i += THREADS / 8)
         for (int32_t j = tx.x + threadIdx.x % 8; j <= tx.y; j += 8)
@@ -128,8 +130,8 @@ static __global__ void __launch_bounds__(THREADS)
 
     let_next_start();
     wait_for_previous();
-    if (!any_input(s, tile_y, tile_x))
-        return; /* the tile was cleared */
+    if (!any_change(s, tile, tile_y, tile_x))
+        return;
     if (spc_cuda_inside(s.out, 0, y, x))
         for (int32_t w = 0; w < s.out.words; w++) {
             mask[w] = KY ? pool_word(s, or_columns<KY, KX>(s, y, x, 0)) : any_word(s, y, x, w);
@@ -139,8 +141,12 @@ static __global__ void __launch_bounds__(THREADS)
     if (i % 32 == 0)
         counts[i / 32] = count;
     __syncthreads();
-    if (i == 0)
-        s.out.tile_count[tile] = counts[0] + counts[1] + counts[2] + counts[3];
+    if (i)
+        return;
+    count = counts[0] + counts[1] + counts[2] + counts[3];
+    s.out.tile_count[tile] = count;
+    atomicAdd((unsigned long long *)&s.out.group_count[tile >> s.out.group_shift],
+              (unsigned long long)count);
 }
 
 static bool fits_words(const struct strided *s)
@@ -164,17 +170,18 @@ static cudaError_t launch(const struct strided *s, cudaStream_t stream)
 }
 
 extern "C" cudaError_t spc_cuda_index_strided(const struct spc_cuda_sites *levels,
-                                              const struct spc_cuda_maker *makers, int num_levels,
-                                              struct spc_cuda_report *report, cudaStream_t stream)
+                                              const struct spc_cuda_maker *makers, int first,
+                                              int end, struct spc_cuda_report *report,
+                                              cudaStream_t stream)
 {
     cudaError_t code = cudaSuccess;
 
-    for (int i = 1; i < num_levels && !code; i++) {
+    for (int i = first; i < end && !code; i++) {
         struct strided s = {levels[i], levels[makers[i].in_level], makers[i].geometry};
 
         code = launch(&s, stream);
     }
-    return code || num_levels < 2
+    return code || first >= end
                ? code
-               : spc_cuda_index_rank(levels + 1, num_levels - 1, report->totals + 1, stream);
+               : spc_cuda_index_rank(levels + first, end - first, report->totals + first, stream);
 }

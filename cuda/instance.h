@@ -25,23 +25,31 @@
 #define SPC__CUDA_PAD 16
 
 enum spc__cuda_step_kind {
-    SPC__CUDA_STEP_SITES,   /* of level 0 */
-    SPC__CUDA_STEP_STRIDED, /* sites of all other levels */
-    SPC__CUDA_STEP_BLOBS,   /* index 0: of rulebooks within level 0, 1: of all others */
+    SPC__CUDA_STEP_MARK,    /* sites of level 0, */
+    SPC__CUDA_STEP_RANK,    /* their rows, */
+    SPC__CUDA_STEP_PLACE,   /* and the input's rows among them */
+    SPC__CUDA_STEP_STRIDED, /* index: stage; sites of its levels */
+    SPC__CUDA_STEP_BLOBS,   /* index: stage; of its rulebooks */
     SPC__CUDA_STEP_TABLE,   /* index: rulebook */
     SPC__CUDA_STEP_REPORT,
-    SPC__CUDA_STEP_INPUT,
+    SPC__CUDA_STEP_INPUT,   /* as the plan has it; what fast convolutions read is in place */
     SPC__CUDA_STEP_NODE,    /* index: node */
     SPC__CUDA_STEP_OUTPUT,  /* index: output that is not written where it is computed */
     SPC__CUDA_STEP_ROWS,    /* index: level whose index rows an output needs */
 };
 
+/* Parts of the index, which nodes wait for one by one: level 0, the levels that the first node
+ * beyond it needs, and all others. */
+#define SPC__CUDA_STAGES 3
+
 struct spc__cuda_step {
     enum spc__cuda_step_kind kind;
     int index;
-    bool aside;      /* runs beside the steps that follow, on a stream of its own, */
-    bool joins;      /* up to this one */
-    cudaEvent_t end; /* with profile: recorded behind the step */
+    bool aside;      /* runs beside others, on a stream of its own */
+    int waits;       /* step on the other stream that must have ended; -1: none */
+    bool signals;    /* some step waits for it */
+    bool unsettled;  /* a convolution that comes right behind its blobs */
+    cudaEvent_t end; /* recorded behind the step if it signals, or with profile */
     struct spc_step_profile profile;
 };
 
@@ -92,7 +100,10 @@ struct spc__cuda_binding {
 struct spc__cuda_graph {
     struct spc__cuda_binding binding;
     void **targets; /* [graph.num_outputs] device memory that each output goes to */
+    cudaGraph_t recorded;
     cudaGraphExec_t exec;
+    cudaGraphNode_t mark; /* the node that holds the number of voxels, */
+    int64_t num_voxels;   /* and that number */
 };
 
 struct spc__cuda {
@@ -104,7 +115,7 @@ struct spc__cuda {
     bool profile, use_graph, use_aside;
     cudaStream_t stream; /* of frames that come from host memory, and for recording */
     cudaStream_t aside;  /* of steps that run beside others */
-    cudaEvent_t begin, end, forked, joined;
+    cudaEvent_t begin, end, cleared;
     struct spc__cuda_memory memory;
     size_t shared_bytes;
     struct spc__cuda_level *levels;
@@ -112,15 +123,20 @@ struct spc__cuda {
     struct spc_cuda_sites sites[SPC_CUDA_MAX_LEVELS]; /* of the levels that are used */
     struct spc_cuda_maker makers[SPC_CUDA_MAX_LEVELS];
     int num_slots;
-    struct spc_cuda_blob_job *jobs; /* [num_rulebooks], those within level 0 first */
-    int num_jobs, num_first_jobs;
+    int first_slot[SPC__CUDA_STAGES + 1]; /* of each stage */
+    struct spc_cuda_blob_job *jobs;       /* [num_rulebooks], stage by stage */
+    int first_job[SPC__CUDA_STAGES + 1];
+    int stage_end[SPC__CUDA_STAGES]; /* the last step of each stage */
     enum spc_cuda_conv_way *ways;              /* [num_nodes] of fast convolutions */
     const struct spc__cuda_constant **weights; /* [num_nodes], NULL but for convolutions, which */
     const struct spc__cuda_constant **biases;  /* always have one */
     struct spc__cuda_output *outputs;
     struct spc__cuda_step *steps;
     int num_steps;
+    int last_reader; /* the last step, on the main stream, that reads what the clearing clears */
+    bool unclear;    /* the index is not as a frame leaves it */
     char *arena;
+    bool rows_used;        /* by some step: row_of_input */
     bool plain_input;      /* the input is read as the plan has it, */
     int32_t padded_stride; /* and by fast convolutions as rows of so many channels; 0: not */
     void *padded;          /* [max_voxels][padded_stride] */
@@ -131,7 +147,6 @@ struct spc__cuda {
     int32_t *indices;
     void *host_features;
     int32_t *host_indices;
-    int32_t *num_voxels;            /* pinned: of a frame that brings no device_count */
     struct spc_cuda_report *report; /* the frame writes it on the device, */
     struct spc_cuda_report *host_report; /* and copies it here, to pinned memory */
     size_t report_bytes;
@@ -161,11 +176,14 @@ struct spc_step_profile *spc__cuda_add_step(struct spc__cuda *cuda, enum spc__cu
                                             int index, const char *op, const char *what,
                                             const char *name);
 
+/* The step that was added last starts when `step`, on the other stream, has ended. */
+void spc__cuda_wait_for(struct spc__cuda *cuda, int step);
+
 /* create_index.c */
 enum spc_status spc__cuda_make_index(struct spc__cuda *cuda, struct spc_error *err);
 void spc__cuda_add_index_steps(struct spc__cuda *cuda);
-/* Whether a node needs more of the index than level 0. */
-bool spc__cuda_needs_levels(const struct spc__cuda *cuda, const struct spc__node *node);
+/* The last stage of the index that a node needs. */
+int spc__cuda_stage_of_node(const struct spc__cuda *cuda, const struct spc__node *node);
 /* Whether a convolution takes the fast way, and the channels of a row of its input there. */
 bool spc__cuda_is_fast(const struct spc__cuda *cuda, const struct spc__node *node);
 int32_t spc__cuda_in_stride(const struct spc__cuda *cuda, const struct spc__node *node);
@@ -174,7 +192,8 @@ static inline const struct spc_cuda_sites *spc__cuda_sites(const struct spc__cud
     return &cuda->sites[cuda->levels[level].slot];
 }
 
-/* steps.c: launches one step. */
+/* steps.c: this frame's input, and the launch of one step. */
+struct spc_cuda_input spc__cuda_input(const struct spc__cuda *cuda);
 cudaError_t spc__cuda_launch(struct spc__cuda *cuda, const struct spc__cuda_step *step,
                              cudaStream_t stream);
 
@@ -185,10 +204,13 @@ enum spc_status spc__cuda_submit(void *instance, const struct spc_voxels *voxels
 /* Binds the memory of a frame, and copies it to the device where it is not there. */
 cudaError_t spc__cuda_begin(struct spc__cuda *cuda, const struct spc_voxels *voxels,
                             struct spc_output *outputs, int num_outputs);
-/* Records what `launch` puts on cuda->stream. *exec is NULL on failure. */
+/* Around a frame's steps: makes the index as a frame expects it, and as the next one does. */
+cudaError_t spc__cuda_open_index(struct spc__cuda *cuda, cudaStream_t stream);
+cudaError_t spc__cuda_close_index(struct spc__cuda *cuda, cudaStream_t stream);
+/* Records what `launch` puts on cuda->stream. Both are NULL on failure. */
 typedef cudaError_t (*spc__cuda_launches)(struct spc__cuda *cuda, void *context);
 cudaError_t spc__cuda_record(struct spc__cuda *cuda, spc__cuda_launches launch, void *context,
-                             cudaGraphExec_t *exec);
+                             cudaGraph_t *graph, cudaGraphExec_t *exec);
 /* Frames are recorded anew from here on. */
 void spc__cuda_forget_graphs(struct spc__cuda *cuda);
 

@@ -86,10 +86,6 @@ cudaError_t spc_cuda_scatter(const struct spc_cuda_scatter *scatter, cudaStream_
  * between kernels, which would cost more than the copy. */
 cudaError_t spc_cuda_copy_words(const void *from, void *to, int words, cudaStream_t stream);
 
-/* A kernel that does nothing. What follows an event of another stream may not overlap what came
- * before; this may come between. */
-cudaError_t spc_cuda_wait(cudaStream_t stream);
-
 /* A dense tensor with its dims in another order; plain copy with rank 1. */
 struct spc_cuda_transpose {
     const void *in;

@@ -84,13 +84,3 @@ extern "C" cudaError_t spc_cuda_copy_words(const void *from, void *to, int words
     return spc_cuda_launch(copy_words, 1, THREADS, 0, stream, (const uint32_t *)from,
                            (uint32_t *)to, words);
 }
-
-static __global__ void nothing(void)
-{
-}
-
-extern "C" cudaError_t spc_cuda_wait(cudaStream_t stream)
-{
-    nothing<<<1, 1, 0, stream>>>();
-    return cudaGetLastError();
-}

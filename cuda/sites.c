@@ -13,6 +13,7 @@ enum spc_status spc__cuda_take_sites(struct spc__cuda_memory *memory, struct spc
     sites->tiles_x = (grid[2] + SPC_CUDA_TILE_X - 1) / SPC_CUDA_TILE_X;
     sites->words = (grid[0] + 63) / 64;
     sites->bound = bound;
+    sites->group_shift = spc_cuda_group_shift((int64_t)sites->tiles_y * sites->tiles_x);
     tiles = (size_t)sites->tiles_y * (size_t)sites->tiles_x;
     words = tiles * SPC_CUDA_TILE_COLUMNS * (size_t)sites->words;
     sites->mask = spc__cuda_take(memory, words, sizeof(*sites->mask), what, err);

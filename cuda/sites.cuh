@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Looking sites up, on the device. */
+/* Looking sites up on the device, and what those share that mark them. */
 #ifndef SPC_CUDA_SITES_CUH
 #define SPC_CUDA_SITES_CUH
 
@@ -44,6 +44,71 @@ static __device__ __forceinline__ short4 spc_cuda_coords(const struct spc_cuda_s
                                                          int64_t row)
 {
     return ((const short4 *)sites.coords)[row];
+}
+
+/* How many sites a block has marked in each group, in shared memory: counters in global memory are
+ * few, and all blocks would wait for one another. Every thread of the block calls these. */
+struct spc_cuda_groups {
+    int32_t count[SPC_CUDA_MAX_GROUPS];
+};
+
+static __device__ __forceinline__ void spc_cuda_begin_groups(struct spc_cuda_groups &groups)
+{
+    for (int32_t i = threadIdx.x; i < SPC_CUDA_MAX_GROUPS; i += blockDim.x)
+        groups.count[i] = 0;
+    __syncthreads();
+}
+
+static __device__ __forceinline__ void spc_cuda_add_groups(const struct spc_cuda_sites &sites,
+                                                           const struct spc_cuda_groups &groups)
+{
+    __syncthreads();
+    for (int32_t i = threadIdx.x; i < SPC_CUDA_MAX_GROUPS; i += blockDim.x)
+        if (groups.count[i])
+            atomicAdd((unsigned long long *)&sites.group_count[i],
+                      (unsigned long long)groups.count[i]);
+}
+
+/* Marks bit `z` of a word; false where it was there already. */
+static __device__ __forceinline__ bool spc_cuda_mark(const struct spc_cuda_sites &sites,
+                                                     struct spc_cuda_groups &groups, int64_t word,
+                                                     int32_t z)
+{
+    unsigned long long bit = 1ull << z;
+    int32_t tile = (int32_t)(word / (SPC_CUDA_TILE_COLUMNS * sites.words));
+
+    if (atomicOr((unsigned long long *)&sites.mask[word], bit) & bit)
+        return false;
+    atomicAdd(&sites.tile_count[tile], 1);
+    atomicAdd(&groups.count[tile >> sites.group_shift], 1);
+    return true;
+}
+
+#define SPC_CUDA_CLEAR_TILES 8 /* of a warp */
+
+/* Empties a warp's tiles; only those that had sites are written. */
+static __device__ __forceinline__ void spc_cuda_clear_tiles(const struct spc_cuda_sites &sites,
+                                                            int32_t warp)
+{
+    int32_t lane = threadIdx.x % 32, tile = warp * SPC_CUDA_CLEAR_TILES, count = 0;
+
+    if (lane < SPC_CUDA_CLEAR_TILES && tile + lane < sites.tiles_y * sites.tiles_x)
+        count = sites.tile_count[tile + lane];
+    for (uint32_t full = __ballot_sync(~0u, count != 0); full; full &= full - 1) {
+        ulonglong2 *mask = (ulonglong2 *)(sites.mask + (int64_t)(tile + __ffs(full) - 1) *
+                                                           SPC_CUDA_TILE_COLUMNS * sites.words);
+
+        for (int i = lane; i < SPC_CUDA_TILE_COLUMNS / 2 * sites.words; i += 32)
+            mask[i] = make_ulonglong2(0, 0);
+    }
+    if (count)
+        sites.tile_count[tile + lane] = 0;
+}
+
+static __device__ __forceinline__ void spc_cuda_clear_groups(const struct spc_cuda_sites &sites)
+{
+    for (int32_t i = threadIdx.x; i < SPC_CUDA_MAX_GROUPS; i += blockDim.x)
+        sites.group_count[i] = 0;
 }
 
 /* Input coordinate on one axis that offset k of the output coordinate meets; -1: none. */

@@ -27,17 +27,20 @@ static enum spc_dtype type_of(const struct spc__cuda *cuda, int value)
     return cuda->plan->values[value].dtype;
 }
 
-static cudaError_t launch_sites(struct spc__cuda *cuda, cudaStream_t stream)
+struct spc_cuda_input spc__cuda_input(const struct spc__cuda *cuda)
 {
-    struct spc_cuda_input input = {
+    return (struct spc_cuda_input){
         .indices = cuda->binding.indices,
-        .num_voxels =
-            cuda->binding.device_count ? cuda->binding.device_count : cuda->num_voxels,
+        .num_voxels = (int32_t)cuda->voxels.num_voxels,
+        .device_count = cuda->binding.device_count,
         .order = cuda->plan->graph.index_order,
-        .row_of_input = cuda->row_of_input,
+        .row_of_input = cuda->rows_used ? cuda->row_of_input : NULL,
+        .features = cuda->binding.features,
+        .feature_type = cuda->binding.feature_type,
+        .channels = cuda->plan->graph.values[0].channels,
+        .padded = cuda->padded,
+        .padded_stride = cuda->padded_stride,
     };
-
-    return spc_cuda_index_input(cuda->sites, cuda->num_slots, &input, cuda->report, stream);
 }
 
 static cudaError_t launch_table(struct spc__cuda *cuda, int index, cudaStream_t stream)
@@ -62,7 +65,7 @@ static cudaError_t launch_rows(struct spc__cuda *cuda, int level, cudaStream_t s
                                cuda->levels[level].indices, stream);
 }
 
-/* The input in site order, as the plan has it, and padded for the fast convolution. */
+/* The input in site order, as the plan has it. */
 static cudaError_t launch_input(struct spc__cuda *cuda, cudaStream_t stream)
 {
     struct extent extent = extent_of(cuda, 0);
@@ -77,17 +80,14 @@ static cudaError_t launch_input(struct spc__cuda *cuda, cudaStream_t stream)
         .count = &cuda->report->num_voxels, /* where a row came twice, there are fewer sites */
         .bound = extent.bound,
     };
-    cudaError_t code = cuda->plain_input ? spc_cuda_move(&move, stream) : cudaSuccess;
 
-    if (code || !cuda->padded_stride)
-        return code;
-    move.out = cuda->padded;
-    move.out_stride = cuda->padded_stride;
     return spc_cuda_move(&move, stream);
 }
 
-static cudaError_t launch_fast(struct spc__cuda *cuda, int index, cudaStream_t stream)
+static cudaError_t launch_fast(struct spc__cuda *cuda, const struct spc__cuda_step *step,
+                               cudaStream_t stream)
 {
+    int index = step->index;
     const struct spc__node *node = &cuda->plan->graph.nodes[index];
     struct extent extent = extent_of(cuda, node->out);
     struct spc_cuda_conv_fast conv = {
@@ -104,7 +104,7 @@ static cudaError_t launch_fast(struct spc__cuda *cuda, int index, cudaStream_t s
         .bound = extent.bound,
         .act = node->act,
         .slope = node->act_slope,
-        .blobs_settled = true, /* the input's step is between */
+        .blobs_settled = !step->unsettled,
     };
 
     return spc_cuda_conv_fast(&conv, cuda->ways[index], stream);
@@ -137,11 +137,12 @@ static cudaError_t launch_general(struct spc__cuda *cuda, int index, cudaStream_
     return spc_cuda_conv_general(&conv, stream);
 }
 
-static cudaError_t launch_conv(struct spc__cuda *cuda, int index, cudaStream_t stream)
+static cudaError_t launch_conv(struct spc__cuda *cuda, const struct spc__cuda_step *step,
+                               cudaStream_t stream)
 {
-    if (spc__cuda_is_fast(cuda, &cuda->plan->graph.nodes[index]))
-        return launch_fast(cuda, index, stream);
-    return launch_general(cuda, index, stream);
+    if (spc__cuda_is_fast(cuda, &cuda->plan->graph.nodes[step->index]))
+        return launch_fast(cuda, step, stream);
+    return launch_general(cuda, step->index, stream);
 }
 
 static cudaError_t launch_add(struct spc__cuda *cuda, const struct spc__node *node,
@@ -218,13 +219,14 @@ static cudaError_t launch_reshape(struct spc__cuda *cuda, const struct spc__node
                            cudaMemcpyDeviceToDevice, stream);
 }
 
-static cudaError_t launch_node(struct spc__cuda *cuda, int index, cudaStream_t stream)
+static cudaError_t launch_node(struct spc__cuda *cuda, const struct spc__cuda_step *step,
+                               cudaStream_t stream)
 {
-    const struct spc__node *node = &cuda->plan->graph.nodes[index];
+    const struct spc__node *node = &cuda->plan->graph.nodes[step->index];
 
     switch (node->op) {
     case SPC__OP_CONV:
-        return launch_conv(cuda, index, stream);
+        return launch_conv(cuda, step, stream);
     case SPC__OP_ADD:
     case SPC__OP_ACT:
         return launch_add(cuda, node, stream);
@@ -260,17 +262,23 @@ static cudaError_t launch_output(struct spc__cuda *cuda, int output, cudaStream_
 cudaError_t spc__cuda_launch(struct spc__cuda *cuda, const struct spc__cuda_step *step,
                              cudaStream_t stream)
 {
+    struct spc_cuda_input input = spc__cuda_input(cuda);
+
     switch (step->kind) {
-    case SPC__CUDA_STEP_SITES:
-        return launch_sites(cuda, stream);
+    case SPC__CUDA_STEP_MARK:
+        return spc_cuda_index_mark(cuda->sites, &input, cuda->report, stream);
+    case SPC__CUDA_STEP_RANK:
+        return spc_cuda_index_rank(cuda->sites, 1, cuda->report->totals, stream);
+    case SPC__CUDA_STEP_PLACE:
+        return spc_cuda_index_place(cuda->sites, &input, cuda->report, stream);
     case SPC__CUDA_STEP_STRIDED:
-        return spc_cuda_index_strided(cuda->sites, cuda->makers, cuda->num_slots, cuda->report,
-                                      stream);
+        return spc_cuda_index_strided(cuda->sites, cuda->makers, cuda->first_slot[step->index],
+                                      cuda->first_slot[step->index + 1], cuda->report, stream);
     case SPC__CUDA_STEP_BLOBS:
-        if (!step->index)
-            return spc_cuda_index_blobs(cuda->jobs, cuda->num_first_jobs, stream);
-        return spc_cuda_index_blobs(cuda->jobs + cuda->num_first_jobs,
-                                    cuda->num_jobs - cuda->num_first_jobs, stream);
+        return spc_cuda_index_blobs(cuda->jobs + cuda->first_job[step->index],
+                                    cuda->first_job[step->index + 1] -
+                                        cuda->first_job[step->index],
+                                    step[-1].kind == SPC__CUDA_STEP_PLACE, stream);
     case SPC__CUDA_STEP_TABLE:
         return launch_table(cuda, step->index, stream);
     case SPC__CUDA_STEP_REPORT:
@@ -278,7 +286,7 @@ cudaError_t spc__cuda_launch(struct spc__cuda *cuda, const struct spc__cuda_step
     case SPC__CUDA_STEP_INPUT:
         return launch_input(cuda, stream);
     case SPC__CUDA_STEP_NODE:
-        return launch_node(cuda, step->index, stream);
+        return launch_node(cuda, step, stream);
     case SPC__CUDA_STEP_OUTPUT:
         return launch_output(cuda, step->index, stream);
     case SPC__CUDA_STEP_ROWS:

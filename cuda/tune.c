@@ -22,6 +22,7 @@ struct trial {
     struct spc__cuda *cuda;
     struct spc__cuda_step *step;
     cudaEvent_t begin, end;
+    cudaGraph_t graphs[SPC_CUDA_CONV_WAYS];
     cudaGraphExec_t exec[SPC_CUDA_CONV_WAYS];
     float times[SPC_CUDA_CONV_WAYS][SAMPLES]; /* milliseconds of LAUNCHES */
 };
@@ -44,7 +45,8 @@ static cudaError_t record_ways(struct trial *trial)
 
     for (int way = 0; way < SPC_CUDA_CONV_WAYS && !code; way++) {
         cuda->ways[trial->step->index] = (enum spc_cuda_conv_way)way;
-        code = spc__cuda_record(cuda, launch_often, trial, &trial->exec[way]);
+        code = spc__cuda_record(cuda, launch_often, trial, &trial->graphs[way],
+                                &trial->exec[way]);
         if (code == cudaErrorNotSupported && way != SPC_CUDA_CONV_BEST)
             code = cudaSuccess;
     }
@@ -124,8 +126,10 @@ static cudaError_t try_ways(struct spc__cuda *cuda, struct spc__cuda_step *step)
     if (!code)
         cuda->ways[step->index] = choose_way(&trial);
     for (int way = 0; way < SPC_CUDA_CONV_WAYS; way++)
-        if (trial.exec[way])
+        if (trial.exec[way]) {
             cudaGraphExecDestroy(trial.exec[way]);
+            cudaGraphDestroy(trial.graphs[way]);
+        }
     if (trial.begin)
         cudaEventDestroy(trial.begin);
     if (trial.end)
@@ -144,7 +148,7 @@ static bool has_ways(const struct spc__cuda *cuda, const struct spc__cuda_step *
 /* The frame, on one stream, with trials on the way. */
 static cudaError_t try_steps(struct spc__cuda *cuda)
 {
-    cudaError_t code = cudaSuccess;
+    cudaError_t code = spc__cuda_open_index(cuda, cuda->stream);
 
     for (int i = 0; i < cuda->num_steps && !code; i++) {
         struct spc__cuda_step *step = &cuda->steps[i];
@@ -156,6 +160,8 @@ static cudaError_t try_steps(struct spc__cuda *cuda)
         if (!code)
             code = spc__cuda_launch(cuda, step, cuda->stream);
     }
+    if (!code)
+        code = spc__cuda_close_index(cuda, cuda->stream);
     return code ? code : cudaEventRecord(cuda->end, cuda->stream);
 }
 
@@ -165,9 +171,9 @@ static enum spc_status tune(struct spc__cuda *cuda, const struct spc_voxels *vox
     cudaError_t code = spc__cuda_begin(cuda, voxels, NULL, 0);
 
     if (!code && voxels->memory == SPC_MEMORY_CUDA)
-        code = cudaEventRecord(cuda->forked, (cudaStream_t)voxels->stream);
+        code = cudaEventRecord(cuda->begin, (cudaStream_t)voxels->stream);
     if (!code && voxels->memory == SPC_MEMORY_CUDA)
-        code = cudaStreamWaitEvent(cuda->stream, cuda->forked, 0);
+        code = cudaStreamWaitEvent(cuda->stream, cuda->begin, 0);
     if (!code)
         code = try_steps(cuda);
     return code ? spc__cuda_fail(err, code, "trying kernels") : spc__cuda_wait(cuda, err);

@@ -5,7 +5,6 @@
  */
 #include "cuda/block.cuh"
 #include "cuda/common.cuh"
-#include "cuda/index_steps.h"
 #include "cuda/launch.cuh"
 #include "cuda/sites.cuh"
 #include "cuda/voxel_points.cuh"
@@ -13,8 +12,6 @@
 
 #define THREADS SPC_CUDA_BLOCK
 #define WARPS (THREADS / 32)
-#define CLEAR_TILES 8 /* of a warp */
-#define ALL ~0u
 #define NOWHERE ~0ull
 
 /* ---- cells ---- */
@@ -40,20 +37,20 @@ static __device__ __forceinline__ unsigned long long cell_of(const struct spc_cu
 /* Marks a cell. Many points of a frame meet near the sensor, and atomics on one place come one
  * after the other: of those of a warp that meet, one marks for all. */
 static __device__ __forceinline__ void mark(const struct spc_cuda_sites &sites,
+                                            struct spc_cuda_groups &groups,
                                             unsigned long long cell)
 {
     uint32_t peers = __match_any_sync(__activemask(), cell);
-    unsigned long long word = cell / 64, bit = 1ull << (cell & 63);
 
-    if (threadIdx.x % 32 == __ffs(peers) - 1 &&
-        !(atomicOr((unsigned long long *)&sites.mask[word], bit) & bit))
-        atomicAdd(&sites.tile_count[word / (SPC_CUDA_TILE_COLUMNS * sites.words)], 1);
+    if (threadIdx.x % 32 == __ffs(peers) - 1)
+        spc_cuda_mark(sites, groups, (int64_t)(cell / 64), (int32_t)(cell & 63));
 }
 
 /* Marks the cell of every point; returns how many of this thread's are in range. */
 template <bool plain>
 static __device__ __forceinline__ uint32_t mark_points(const struct spc_cuda_voxels &v,
-                                                       const struct spc_cuda_points &points)
+                                                       const struct spc_cuda_points &points,
+                                                       struct spc_cuda_groups &groups)
 {
     uint32_t step = gridDim.x * THREADS, count = points.count, inside = 0;
 
@@ -68,7 +65,7 @@ static __device__ __forceinline__ uint32_t mark_points(const struct spc_cuda_vox
         v.place[i] = cell;
         inside += here;
         if (here)
-            mark(v.sites, cell);
+            mark(v.sites, groups, cell);
     }
     return inside;
 }
@@ -77,9 +74,11 @@ static __global__ void __launch_bounds__(THREADS)
     mark_cells(const __grid_constant__ struct spc_cuda_voxels v,
                const __grid_constant__ struct spc_cuda_points points)
 {
+    __shared__ struct spc_cuda_groups groups;
     uint32_t inside;
 
     let_next_start();
+    spc_cuda_begin_groups(groups);
     wait_for_previous();
     if (blockIdx.x == 0 && threadIdx.x < sizeof(points) / sizeof(uint32_t))
         ((uint32_t *)v.points)[threadIdx.x] = ((const uint32_t *)&points)[threadIdx.x];
@@ -87,7 +86,9 @@ static __global__ void __launch_bounds__(THREADS)
         v.sums->over = 0;
         v.sums->short_points = v.sums->long_points = v.sums->num_long = 0;
     }
-    inside = points.plain ? mark_points<true>(v, points) : mark_points<false>(v, points);
+    inside = points.plain ? mark_points<true>(v, points, groups)
+                          : mark_points<false>(v, points, groups);
+    spc_cuda_add_groups(v.sites, groups);
     spc_cuda_add_up(&v.sums->inside, inside);
 }
 
@@ -153,25 +154,6 @@ static __device__ __forceinline__ uint32_t allot_rows(const struct spc_cuda_voxe
     return count > v.limit ? count - v.limit : 0;
 }
 
-/* Empties what this frame marked, for the next one; a warp a few tiles. */
-static __device__ __forceinline__ void clear_tiles(const struct spc_cuda_sites &sites,
-                                                   int32_t warp)
-{
-    int32_t lane = threadIdx.x % 32, tile = warp * CLEAR_TILES, count = 0;
-
-    if (lane < CLEAR_TILES && tile + lane < sites.tiles_y * sites.tiles_x)
-        count = sites.tile_count[tile + lane];
-    for (uint32_t full = __ballot_sync(ALL, count != 0); full; full &= full - 1) {
-        ulonglong2 *mask = (ulonglong2 *)(sites.mask + (int64_t)(tile + __ffs(full) - 1) *
-                                                           SPC_CUDA_TILE_COLUMNS * sites.words);
-
-        for (int i = lane; i < SPC_CUDA_TILE_COLUMNS / 2 * sites.words; i += 32)
-            mask[i] = make_ulonglong2(0, 0);
-    }
-    if (count)
-        sites.tile_count[tile + lane] = 0;
-}
-
 /* The first `allotting` blocks allot; the others clear, which no longer disturbs: all rows are
  * known. */
 static __global__ void __launch_bounds__(THREADS)
@@ -182,7 +164,9 @@ static __global__ void __launch_bounds__(THREADS)
     let_next_start();
     wait_for_previous();
     if (blockIdx.x >= allotting) {
-        clear_tiles(v.sites, (blockIdx.x - allotting) * WARPS + threadIdx.x / 32);
+        if (blockIdx.x == allotting)
+            spc_cuda_clear_groups(v.sites);
+        spc_cuda_clear_tiles(v.sites, (blockIdx.x - allotting) * WARPS + threadIdx.x / 32);
         return;
     }
     rows = *v.sites.count;
@@ -214,7 +198,8 @@ static cudaError_t make_lists(const struct spc_cuda_voxels *v, cudaStream_t stre
     unsigned blocks = spc_cuda_blocks(v->room, THREADS);
     unsigned allotting = spc_cuda_blocks(v->sites.bound, THREADS);
     unsigned tiles = (unsigned)(v->sites.tiles_y * v->sites.tiles_x);
-    unsigned clearing = (tiles + WARPS * CLEAR_TILES - 1) / (WARPS * CLEAR_TILES);
+    unsigned clearing = (tiles + WARPS * SPC_CUDA_CLEAR_TILES - 1) /
+                        (WARPS * SPC_CUDA_CLEAR_TILES);
     cudaError_t code = spc_cuda_launch(count_points, blocks, THREADS, 0, stream, *v);
 
     if (!code)

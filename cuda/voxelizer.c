@@ -149,7 +149,7 @@ static enum spc_status make_fixed(struct voxelizer *v, struct spc_error *err)
 static cudaError_t reset(struct voxelizer *v)
 {
     struct spc_cuda_voxels *voxels = &v->voxels;
-    cudaError_t code = spc_cuda_index_reset(&voxels->sites, 1, v->stream);
+    cudaError_t code = spc_cuda_index_reset(&voxels->sites, 1, NULL, v->stream);
 
     if (!code)
         code = cudaMemsetAsync(voxels->list_count, 0,

@@ -11,6 +11,8 @@
 
 #define LEVELS CENTERPOINT_LEVELS
 #define JOBS (2 * LEVELS - 2)
+#define CHANNELS 5 /* of the input, */
+#define PADDED 16  /* and as the first convolution reads it */
 
 struct network {
     struct twin twins[LEVELS];
@@ -83,63 +85,89 @@ static void test_centerpoint(struct check *check)
 
 /* ---- timing: each adds to what comes before it ---- */
 
-static cudaError_t run_input(void *context, cudaStream_t stream)
-{
-    struct network *n = context;
+enum part {
+    MARK,      /* level 0 is marked, and cleared at the end, as in all that follow */
+    RANK,      /* + its rows */
+    TABLE,     /* + its neighbours */
+    PLACE,     /* or + the input's rows */
+    BLOBS,     /* + its blobs: until a first convolution can start */
+    LEVELS_UP, /* + other levels */
+    ALL,       /* + their blobs */
+};
 
-    return spc_cuda_index_input(n->frame.levels, LEVELS, &n->frame.input, n->frame.report, stream);
+static cudaError_t run_strided(struct network *n, cudaStream_t stream)
+{
+    return spc_cuda_index_strided(n->frame.levels, n->frame.makers, 1, LEVELS, n->frame.report,
+                                  stream);
 }
 
-static cudaError_t run_input_blobs(void *context, cudaStream_t stream)
+static cudaError_t run_table(struct network *n, cudaStream_t stream)
 {
-    struct network *n = context;
-    cudaError_t code = run_input(n, stream);
-
-    return code ? code : spc_cuda_index_blobs(n->jobs, 1, stream);
-}
-
-static cudaError_t run_input_table(void *context, cudaStream_t stream)
-{
-    struct network *n = context;
     const struct spc_cuda_sites *sites = &n->frame.levels[0];
-    cudaError_t code = run_input(n, stream);
 
-    return code ? code
-                : spc_cuda_index_neighbours(sites, sites, &n->jobs[0].geometry, n->nbr,
-                                            CENTERPOINT_BOUND, stream);
+    return spc_cuda_index_neighbours(sites, sites, &n->jobs[0].geometry, n->nbr,
+                                     CENTERPOINT_BOUND, stream);
 }
 
-static cudaError_t run_levels(void *context, cudaStream_t stream)
+static cudaError_t run_parts(struct network *n, enum part part, cudaStream_t stream)
 {
-    struct network *n = context;
-    cudaError_t code = run_input_blobs(n, stream);
+    struct twin_frame *f = &n->frame;
+    cudaError_t code = spc_cuda_index_mark(f->levels, &f->input, f->report, stream);
 
-    return code ? code
-                : spc_cuda_index_strided(n->frame.levels, n->frame.makers, LEVELS, n->frame.report,
-                                         stream);
+    if (!code && part >= RANK)
+        code = spc_cuda_index_rank(f->levels, 1, f->report->totals, stream);
+    if (!code && part == TABLE)
+        code = run_table(n, stream);
+    if (!code && part >= PLACE)
+        code = spc_cuda_index_place(f->levels, &f->input, f->report, stream);
+    if (!code && part >= BLOBS)
+        code = spc_cuda_index_blobs(n->jobs, 1, true, stream);
+    if (!code && part >= LEVELS_UP)
+        code = run_strided(n, stream);
+    if (!code && part >= ALL)
+        code = spc_cuda_index_blobs(n->jobs + 1, JOBS - 1, false, stream);
+    return code ? code : spc_cuda_index_clear(f->levels, f->num_levels, f->report, stream);
 }
 
-static cudaError_t run_all(void *context, cudaStream_t stream)
-{
-    struct network *n = context;
-    cudaError_t code = run_levels(n, stream);
+struct timed {
+    struct network *network;
+    enum part part;
+};
 
-    return code ? code : spc_cuda_index_blobs(n->jobs + 1, JOBS - 1, stream);
+static cudaError_t run(void *context, cudaStream_t stream)
+{
+    const struct timed *timed = context;
+
+    return run_parts(timed->network, timed->part, stream);
 }
 
 static void bench_centerpoint(struct check *check)
 {
+    static const int32_t counts[] = {0, 17748, 1000}; /* 0: all; else the first so many */
+    static const char *const labels[] = {"marks", "+ rows", "+ neighbours", "rows + places",
+                                         "+ blobs", "+ other levels", "+ their blobs"};
     struct network n;
 
     if (!device_usable(check))
         return;
     make_network(check, &n);
-    twin_frame_run(check, &n.frame, n.rows[0], n.count, n.count);
-    device_bench(check, "level 0", n.count, "voxel", run_input, &n);
-    device_bench(check, "+ its neighbours", n.count, "voxel", run_input_table, &n);
-    device_bench(check, "+ its blobs", n.count, "voxel", run_input_blobs, &n);
-    device_bench(check, "+ other levels", n.count, "voxel", run_levels, &n);
-    device_bench(check, "+ their blobs", n.count, "voxel", run_all, &n);
+    n.frame.input.features = device_alloc(CENTERPOINT_BOUND * CHANNELS * sizeof(float));
+    n.frame.input.channels = CHANNELS;
+    n.frame.input.padded = device_alloc(CENTERPOINT_BOUND * PADDED * sizeof(uint16_t));
+    n.frame.input.padded_stride = PADDED;
+    n.frame.input.row_of_input = NULL;
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]) && counts[i] <= n.count; i++) {
+        int32_t count = counts[i] ? counts[i] : n.count;
+
+        twin_frame_run(check, &n.frame, n.rows[0], n.count, count);
+        device_ok(check, "clear",
+                  spc_cuda_index_clear(n.frame.levels, LEVELS, n.frame.report, NULL));
+        for (int part = MARK; part <= ALL; part++) {
+            struct timed timed = {&n, (enum part)part};
+
+            device_bench(check, labels[part], count, "voxel", run, &timed);
+        }
+    }
     clear_network(&n);
 }
 

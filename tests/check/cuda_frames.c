@@ -21,9 +21,27 @@ void twin_frame_make(struct check *check, struct twin_frame *f, struct twin *twi
     f->indices = device_alloc(bound * 4 * sizeof(int32_t));
     f->num_voxels = device_alloc(sizeof(int32_t));
     f->report = device_alloc(report_size(num_levels));
-    f->input = (struct spc_cuda_input){f->indices, f->num_voxels, SPC_INDEX_ZYX,
-                                       device_alloc(bound * sizeof(int32_t))};
-    device_ok(check, "reset", spc_cuda_index_reset(f->levels, num_levels, NULL));
+    f->input = (struct spc_cuda_input){
+        .indices = f->indices,
+        .device_count = f->num_voxels,
+        .order = SPC_INDEX_ZYX,
+        .row_of_input = device_alloc(bound * sizeof(int32_t)),
+    };
+    device_ok(check, "reset", spc_cuda_index_reset(f->levels, num_levels, f->report, NULL));
+}
+
+cudaError_t twin_frame_launch(struct twin_frame *f, cudaStream_t stream)
+{
+    cudaError_t code = spc_cuda_index_clear(f->levels, f->num_levels, f->report, stream);
+
+    if (!code)
+        code = spc_cuda_index_mark(f->levels, &f->input, f->report, stream);
+    if (!code)
+        code = spc_cuda_index_rank(f->levels, 1, f->report->totals, stream);
+    if (!code)
+        code = spc_cuda_index_place(f->levels, &f->input, f->report, stream);
+    return code ? code
+                : spc_cuda_index_strided(f->levels, f->makers, 1, f->num_levels, f->report, stream);
 }
 
 void twin_frame_run(struct check *check, struct twin_frame *f, const int32_t *rows,
@@ -33,10 +51,7 @@ void twin_frame_run(struct check *check, struct twin_frame *f, const int32_t *ro
                                            cudaMemcpyHostToDevice));
     device_ok(check, "count",
               cudaMemcpy(f->num_voxels, &count, sizeof(count), cudaMemcpyHostToDevice));
-    device_ok(check, "input",
-              spc_cuda_index_input(f->levels, f->num_levels, &f->input, f->report, NULL));
-    device_ok(check, "strided",
-              spc_cuda_index_strided(f->levels, f->makers, f->num_levels, f->report, NULL));
+    device_ok(check, "frame", twin_frame_launch(f, NULL));
 }
 
 struct spc_cuda_report *twin_frame_report(struct check *check, const struct twin_frame *f)

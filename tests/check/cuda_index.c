@@ -4,6 +4,8 @@
 #include "cuda_sites.h"
 #include "device.h"
 
+#include "base/half.h"
+
 #include <string.h>
 
 /* Frames of several densities through the same memory: each must clear what the last one left. */
@@ -66,6 +68,60 @@ static void test_large(struct check *check)
     twin_frame_make(check, &f, &twin, 1);
     twin_frame_run(check, &f, rows[0], ROWS, ROWS);
     twin_check_input(check, &f, rows[0], ROWS);
+    twin_clear(&twin);
+    device_release();
+}
+
+/* Features of either type, with any number of channels, in rows as long as they need. */
+static void check_places(struct check *check, struct twin_frame *f, const int32_t *rows,
+                         int32_t count, bool half)
+{
+    int32_t channels = (int32_t)check_int(check, 1, 40), stride = (channels + 15) / 16 * 16;
+    size_t values = (size_t)count * (size_t)channels, padded = (size_t)count * (size_t)stride;
+    uint16_t *halves = check_alloc(check, values * sizeof(*halves));
+    float *floats = check_alloc(check, values * sizeof(*floats));
+    uint16_t *expected = check_alloc(check, padded * sizeof(*expected));
+    uint16_t *actual = check_alloc(check, padded * sizeof(*actual));
+    int32_t *map = check_alloc(check, (size_t)count * sizeof(*map));
+
+    for (size_t i = 0; i < values; i++) {
+        floats[i] = check_float(check, -100, 100);
+        halves[i] = spc__half_from_float(floats[i]);
+    }
+    f->input.features = half ? device_copy(halves, values * sizeof(*halves))
+                             : device_copy(floats, values * sizeof(*floats));
+    f->input.feature_type = half ? SPC_DTYPE_F16 : SPC_DTYPE_F32;
+    f->input.channels = channels;
+    f->input.padded = device_alloc(padded * sizeof(*actual));
+    f->input.padded_stride = stride;
+    twin_frame_run(check, f, rows, count, count);
+    device_read(map, f->input.row_of_input, (size_t)count * sizeof(*map));
+    device_read(actual, f->input.padded, padded * sizeof(*actual));
+    memset(expected, 0, padded * sizeof(*expected));
+    for (int32_t i = 0; i < count; i++)
+        memcpy(expected + (size_t)map[i] * (size_t)stride, halves + (size_t)i * (size_t)channels,
+               (size_t)channels * sizeof(*halves));
+    check_same(check, "padded features", actual, expected, padded * sizeof(*actual));
+    twin_check_input(check, f, rows, count);
+    check_release(check);
+}
+
+static void test_places(struct check *check)
+{
+    static const int32_t grid[3] = {41, 24, 40};
+    struct twin twin;
+    struct twin_frame f = {0};
+
+    if (!device_usable(check))
+        return;
+    twin_make(&twin, grid, twin_cells(grid));
+    twin_frame_make(check, &f, &twin, 1);
+    for (int i = 0; i < 4; i++) {
+        int64_t count;
+        int32_t(*rows)[4] = cells_rows(check, grid, cells_density(check), &count);
+
+        check_places(check, &f, rows[0], (int32_t)count, i % 2);
+    }
     twin_clear(&twin);
     device_release();
 }
@@ -146,6 +202,6 @@ static void test_bounds(struct check *check)
 }
 
 const struct check_case check_cuda_index[] = {
-    {"sites", test_sites, NULL},   {"large", test_large, NULL}, {"faults", test_faults, NULL},
-    {"bounds", test_bounds, NULL}, {NULL, NULL, NULL},
+    {"sites", test_sites, NULL},   {"large", test_large, NULL},   {"places", test_places, NULL},
+    {"faults", test_faults, NULL}, {"bounds", test_bounds, NULL}, {NULL, NULL, NULL},
 };

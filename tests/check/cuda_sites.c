@@ -38,6 +38,7 @@ void twin_make(struct twin *twin, const int32_t grid[3], int64_t bound)
     cuda->tiles_x = twin->cpu.tiles_x;
     cuda->words = twin->cpu.words;
     cuda->bound = bound;
+    cuda->group_shift = spc_cuda_group_shift(tiles_of(cuda));
     words = words_of(cuda);
     cuda->mask = device_alloc(words * sizeof(uint64_t));
     cuda->base = device_alloc(words * sizeof(uint32_t));

@@ -43,6 +43,8 @@ struct twin_frame {
 /* Memory for levels[1 ..] beside level 0; empties them. The twins are borrowed. */
 void twin_frame_make(struct check *check, struct twin_frame *f, struct twin *twins,
                      int num_levels);
+/* Clears what the last frame left, and launches all levels. */
+cudaError_t twin_frame_launch(struct twin_frame *f, cudaStream_t stream);
 /* Runs all levels on the device; `count` may differ from the rows that are there. */
 void twin_frame_run(struct check *check, struct twin_frame *f, const int32_t *rows,
                     int64_t num_rows, int32_t count);
