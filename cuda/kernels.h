@@ -78,6 +78,9 @@ struct spc_cuda_scatter {
     struct spc_cuda_sites sites;
     int64_t stride[4]; /* elements, of c, z, y, x; see graph/graph.h */
     bool nchw32;       /* that layout instead of strides */
+    /* No kernel in front of this one in the frame touches `out`, and the sites were there before
+     * the kernel right in front began: zeros may be written while that one still runs. */
+    bool early;
 };
 
 cudaError_t spc_cuda_scatter(const struct spc_cuda_scatter *scatter, cudaStream_t stream);

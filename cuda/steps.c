@@ -164,10 +164,19 @@ static cudaError_t launch_add(struct spc__cuda *cuda, const struct spc__node *no
     return spc_cuda_add(&add, stream);
 }
 
-static cudaError_t launch_scatter(struct spc__cuda *cuda, const struct spc__node *node,
+/* Whether a step runs right behind another node, in whose time it may begin; its index has been
+ * there since. */
+static bool follows_node(const struct spc__cuda_step *step)
+{
+    return step->waits < 0 && step[-1].kind == SPC__CUDA_STEP_NODE && step[-1].waits < 0;
+}
+
+static cudaError_t launch_scatter(struct spc__cuda *cuda, const struct spc__cuda_step *step,
                                   cudaStream_t stream)
 {
     const struct spc__graph *graph = &cuda->plan->graph;
+    const struct spc__node *node = &graph->nodes[step->index];
+    int root = spc__plan_root(cuda->plan, node->out);
     const struct spc__value *in = &graph->values[node->in[0]];
     struct spc_cuda_scatter scatter = {
         .in = cuda->values[node->in[0]],
@@ -176,6 +185,8 @@ static cudaError_t launch_scatter(struct spc__cuda *cuda, const struct spc__node
         .channels = in->channels,
         .sites = *spc__cuda_sites(cuda, in->level),
         .nchw32 = graph->values[node->out].layout == SPC_LAYOUT_NCHW32,
+        /* Outputs have memory of their own. */
+        .early = cuda->plan->values[root].output >= 0 && follows_node(step),
     };
 
     for (int i = 0; i < 4; i++)
@@ -231,7 +242,7 @@ static cudaError_t launch_node(struct spc__cuda *cuda, const struct spc__cuda_st
     case SPC__OP_ACT:
         return launch_add(cuda, node, stream);
     case SPC__OP_SCATTER:
-        return launch_scatter(cuda, node, stream);
+        return launch_scatter(cuda, step, stream);
     case SPC__OP_TRANSPOSE:
         return launch_transpose(cuda, node, stream);
     case SPC__OP_RESHAPE:

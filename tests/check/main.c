@@ -11,8 +11,8 @@
 extern const struct check_case check_conv[], check_dense[], check_frame[], check_index[],
     check_rows[], check_voxel[];
 #if SPC_WITH_CUDA
-extern const struct check_case check_cuda_conv[], check_cuda_frame[], check_cuda_index[],
-    check_cuda_tables[], check_cuda_voxel[];
+extern const struct check_case check_cuda_conv[], check_cuda_dense[], check_cuda_frame[],
+    check_cuda_index[], check_cuda_tables[], check_cuda_voxel[];
 #endif
 
 static const struct check_suite suites[] = {
@@ -28,6 +28,7 @@ static const struct check_suite suites[] = {
     {"cuda-frame", check_cuda_frame},
     {"cuda-conv", check_cuda_conv},
     {"cuda-voxel", check_cuda_voxel},
+    {"cuda-dense", check_cuda_dense},
 #endif
     {NULL, NULL},
 };
