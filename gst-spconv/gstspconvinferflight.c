@@ -80,6 +80,8 @@ static gboolean activate_src(GstPad *pad, GstObject *parent, GstPadMode mode, gb
     self->flight.stopping = !active;
     g_cond_broadcast(&self->flight.changed);
     g_mutex_unlock(&self->flight.lock);
+    if (active && GST_PAD_TASK(pad)) /* it was inactive between start and stop */
+        gst_pad_start_task(pad, fly, self, NULL);
     return self->flight.activate_base(pad, parent, mode, active);
 }
 

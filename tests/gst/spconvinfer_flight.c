@@ -325,6 +325,35 @@ TEST(unlinked_end)
     flight_free(h, bus, &track);
 }
 
+/* The src pad alone is off for a while. */
+TEST(pad_inactive)
+{
+    struct track track;
+    GstBus *bus;
+    GstHarness *h = flight_new(LAUNCH, &bus, &track);
+    GstPad *pad = gst_element_get_static_pad(h->element, "src");
+    GstSegment segment;
+    guint i;
+
+    CHECK_INT(gst_harness_push(h, frame_at("tiny.some", 0)), GST_FLOW_OK);
+    CHECK(gst_pad_set_active(pad, FALSE));
+    CHECK_INT(gst_harness_push(h, frame_at("tiny.some", 1)), GST_FLOW_FLUSHING);
+    CHECK(gst_pad_set_active(pad, TRUE));
+    CHECK(gst_harness_push_event(h, gst_event_new_flush_start()));
+    CHECK(gst_harness_push_event(h, gst_event_new_flush_stop(TRUE)));
+    gst_harness_push_event(h, gst_event_new_stream_start("again"));
+    gst_harness_set_src_caps_str(h, TINY_CAPS);
+    gst_segment_init(&segment, GST_FORMAT_TIME);
+    gst_harness_push_event(h, gst_event_new_segment(&segment));
+    for (i = 0; i < 6; i++)
+        CHECK_INT(gst_harness_push(h, frame_at("tiny.some", i)), GST_FLOW_OK);
+    CHECK(gst_harness_push_event(h, gst_event_new_eos()));
+    CHECK(gst_harness_buffers_received(h) >= 6);
+    check_no_error(bus);
+    gst_object_unref(pad);
+    flight_free(h, bus, &track);
+}
+
 /* To NULL with frames in flight and downstream closed, and back. */
 TEST(state_cycles)
 {
@@ -365,6 +394,7 @@ int main(int argc, char **argv)
     RUN(dropped_frame);
     RUN(downstream_ends);
     RUN(unlinked_end);
+    RUN(pad_inactive);
     RUN(state_cycles);
     return test_result();
 }
