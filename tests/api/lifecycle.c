@@ -521,6 +521,7 @@ TEST(profile)
     session = api_session(model, &o);
     run_once(session, &voxels, 0);
     spc_session_get_info(session, &info);
+    CHECK_INT(info.frame_voxels, voxels.num_voxels);
     for (int i = 0; i < info.num_steps; i++) {
         CHECK_INT(spc_session_get_step(session, i, &step, NULL), SPC_OK);
         CHECK(step.name[0] && step.op[0] && step.milliseconds >= 0);
