@@ -371,9 +371,9 @@ gboolean gst_spconv_infer_take_caps(GstSpconvInfer *self, GstEvent *event)
 
 /* ------------------------------------------------------------------ allocation --------------- */
 
-/* A pool for outputs whose size is known. It keeps its pages, 33 MB of them for CenterPoint; in
- * system memory they are pinned, where the device writes them: unpinned, a frame takes ten times
- * as long to come down. */
+/* A pool for outputs whose size is known. It keeps its pages, 33 MB of them for CenterPoint. In
+ * system memory they are pinned, where the device writes them: the copy then runs behind the frame,
+ * beside the next one; to other memory it would begin when the frame has been waited for. */
 static GstBufferPool *make_pool(GstSpconvInfer *self, gsize *size)
 {
     GstBufferPool *pool = NULL;
