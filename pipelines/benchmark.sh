@@ -6,8 +6,8 @@
 #
 # Runs a frame of voxels through spc-infer and then, looped, through
 # lidarfilesrc ! spconvinfer ! fakesink. GRID is the model's, in its index order: 41,1440,1440.
-# SETTINGs are spconvinfer's: backend=cuda inflight=2. Without arguments: the demo's network on frames
-# of lidartestsrc.
+# SETTINGs are spconvinfer's: backend=cuda inflight=2. Without arguments: the demo's network on
+# frames of lidartestsrc.
 set -euo pipefail
 source "$(dirname "$0")/env.sh"
 build_all
