@@ -283,6 +283,25 @@ TEST(dropped_frame)
     flight_free(h, bus, &track);
 }
 
+/* A frame that would come too late is not computed, and the next one says that it is missing. */
+TEST(late_frame)
+{
+    struct track track;
+    GstBus *bus;
+    GstHarness *h = flight_new(LAUNCH, &bus, &track);
+
+    CHECK_INT(gst_harness_push(h, frame_at("tiny.some", 0)), GST_FLOW_OK);
+    gst_harness_push_upstream_event(
+        h, gst_event_new_qos(GST_QOS_TYPE_UNDERFLOW, 2.0, GST_SECOND, GST_SECOND));
+    CHECK_INT(gst_harness_push(h, frame_at("tiny.some", 19)), GST_FLOW_OK);
+    CHECK_INT(gst_harness_push(h, frame_at("tiny.some", 21)), GST_FLOW_OK);
+    CHECK_INT(gst_harness_push(h, frame_at("tiny.some", 22)), GST_FLOW_OK);
+    check_track(&track, "cbdb");
+    CHECK_INT(stat_of(h->element, "dropped-late"), 1);
+    CHECK_INT(stat_of(h->element, "frames"), 3);
+    flight_free(h, bus, &track);
+}
+
 static GstFlowReturn refuse_buffer(GstPad *pad, GstObject *parent, GstBuffer *buffer)
 {
     (void)pad;
@@ -392,6 +411,7 @@ int main(int argc, char **argv)
     RUN(flush);
     RUN(error);
     RUN(dropped_frame);
+    RUN(late_frame);
     RUN(downstream_ends);
     RUN(unlinked_end);
     RUN(pad_inactive);
