@@ -350,6 +350,47 @@ TEST(other_context)
     gst_object_unref(stranger);
 }
 
+/* Every device there is, each with an element of its own; voxels of another one are refused. */
+TEST(devices)
+{
+    GstElement *stranger = gst_bin_new(NULL);
+    struct gst_spconv_cuda *first = gst_spconv_cuda_new(stranger);
+    GstHarness *h[8];
+    GstBus *bus[8];
+    int count = 0, i;
+
+    CHECK(!cudaGetDeviceCount(&count) && count > 0);
+    count = MIN(count, 8);
+    for (i = 0; i < count; i++) {
+        gchar *properties = g_strdup_printf("inflight=2 cuda-device-id=%d", i);
+
+        h[i] = gpu_harness("tiny.onnx", properties, &bus[i]);
+        gst_harness_set_sink_caps_str(h[i], CUDA_BEV);
+        gst_harness_set_src_caps_str(h[i], CUDA_VOXELS);
+        g_free(properties);
+    }
+    for (i = 0; i < 4 * count; i++) {
+        share_context(h[i % count]);
+        CHECK_INT(gst_harness_push(h[i % count], cuda_frame(cuda, "tiny.some")), GST_FLOW_OK);
+    }
+    for (i = 0; i < 4 * count; i++)
+        pull_and_check(h[i % count], TRUE, "tiny.some.npy");
+    CHECK(gst_spconv_cuda_open(first, 0));
+    for (i = 0; i < count; i++) {
+        CHECK_INT(gst_harness_push(h[i], cuda_frame(first, "tiny.some")),
+                  i ? GST_FLOW_ERROR : GST_FLOW_OK);
+        if (i)
+            CHECK_ERROR(bus[i], GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+                        "set cuda-device-id to the same");
+        else
+            pull_and_check(h[i], TRUE, "tiny.some.npy");
+        check_no_error(bus[i]);
+        harness_free(h[i], bus[i]);
+    }
+    gst_spconv_cuda_free(&first);
+    gst_object_unref(stranger);
+}
+
 TEST(no_such_device)
 {
     GstElement *element = g_object_new(GST_TYPE_SPCONV_INFER, "cuda-device-id", 99, NULL);
@@ -406,6 +447,7 @@ int main(int argc, char **argv)
     RUN(empty_frames);
     RUN(sparse_output);
     RUN(other_context);
+    RUN(devices);
     RUN(no_such_device);
     RUN(state_cycles);
     gst_spconv_cuda_free(&cuda);

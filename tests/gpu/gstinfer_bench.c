@@ -232,6 +232,7 @@ static void print_run(struct run *run)
     for (i = 1; i < 8; i++)
         printf(" %.0f", (double)latency[i] / 1e3);
     printf(", host %.1f us\n", median_us(run->push_time + warm, rest));
+    fflush(stdout);
 }
 
 /* The pad behind the element: takes CUDA memory only, or anything. */
