@@ -13,9 +13,12 @@
     "framerate=10/1"
 #define CUDA_BEV "other/tensors(memory:CUDAMemory)"
 #define ROOM 1000
+#define DELAY_BYTES ((gsize)1 << 30)
 
 static GstElement *owner;
 static struct gst_spconv_cuda *cuda; /* this program's view of the element's context */
+
+static void *delay; /* DELAY_BYTES: to clear them keeps a stream busy */
 
 /* ---- the element in a harness ---- */
 
@@ -58,9 +61,12 @@ static void share_context(GstHarness *h)
     gst_query_unref(query);
 }
 
-/* A golden frame in memory of `context`; only the device knows how many voxels it has. */
-static GstBuffer *cuda_frame(struct gst_spconv_cuda *context, const gchar *stem)
+/* A golden frame in memory of `context`; only the device knows how many voxels it has. With a
+ * stream the frame may be on its way when this returns. */
+static GstBuffer *frame_on(struct gst_spconv_cuda *context, const gchar *stem,
+                           const struct gst_spconv_cuda_stream *stream)
 {
+    cudaStream_t handle = stream ? gst_spconv_cuda_stream_handle(stream) : NULL;
     gchar *features_name = g_strconcat(stem, ".features.npy", NULL);
     gchar *indices_name = g_strconcat(stem, ".indices.npy", NULL);
     struct spc_array features = read_golden("frames", features_name);
@@ -72,7 +78,7 @@ static GstBuffer *cuda_frame(struct gst_spconv_cuda *context, const gchar *stem)
     GstBufferPool *pool;
     gsize size;
 
-    pool = gst_spconv_cuda_voxels_pool_new(context, NULL, features.dtype, 5, ROOM, &size);
+    pool = gst_spconv_cuda_voxels_pool_new(context, stream, features.dtype, 5, ROOM, &size);
     config = gst_buffer_pool_get_config(pool);
     gst_buffer_pool_config_set_params(config, NULL, (guint)size, 1, 0);
     CHECK(gst_buffer_pool_set_config(pool, config) && gst_buffer_pool_set_active(pool, TRUE));
@@ -81,10 +87,16 @@ static GstBuffer *cuda_frame(struct gst_spconv_cuda *context, const gchar *stem)
     CHECK(gst_spconv_cuda_enter(context));
     CHECK(!cudaMemset(view.features, 0xff, view.map.blocks[0].size)); /* what is behind is poison */
     CHECK(!cudaMemset(view.indices, 0xff, view.map.blocks[1].size));
-    CHECK(!cudaMemcpy(view.features, features.data, features.size, cudaMemcpyHostToDevice));
-    CHECK(!cudaMemcpy(view.indices, indices.data, indices.size, cudaMemcpyHostToDevice));
-    CHECK(!cudaMemcpy(view.count, &count, sizeof(count), cudaMemcpyHostToDevice));
     CHECK(!cudaDeviceSynchronize());
+    if (stream)
+        CHECK(!cudaMemsetAsync(delay, 0, DELAY_BYTES, handle));
+    CHECK(!cudaMemcpyAsync(view.features, features.data, features.size, cudaMemcpyHostToDevice,
+                           handle));
+    CHECK(!cudaMemcpyAsync(view.indices, indices.data, indices.size, cudaMemcpyHostToDevice,
+                           handle));
+    CHECK(!cudaMemcpyAsync(view.count, &count, sizeof(count), cudaMemcpyHostToDevice, handle));
+    if (!stream || !gst_spconv_cuda_streams_travel())
+        CHECK(!cudaStreamSynchronize(handle));
     gst_spconv_cuda_leave(context);
     gst_spconv_cuda_voxels_unmap(&view);
     gst_buffer_pool_set_active(pool, FALSE);
@@ -94,6 +106,11 @@ static GstBuffer *cuda_frame(struct gst_spconv_cuda *context, const gchar *stem)
     g_free(features_name);
     g_free(indices_name);
     return buffer;
+}
+
+static GstBuffer *cuda_frame(struct gst_spconv_cuda *context, const gchar *stem)
+{
+    return frame_on(context, stem, NULL);
 }
 
 static void check_output(GstBuffer *buffer, const gchar *name, gboolean half)
@@ -320,6 +337,34 @@ TEST(sparse_output)
     g_free(path);
 }
 
+/* Where memory belongs to a stream, voxels that are still on their way are waited for there. */
+TEST(streams)
+{
+    struct gst_spconv_cuda_stream *stream;
+    GstBus *bus;
+    GstHarness *h = gpu_harness("tiny.onnx", "inflight=2", &bus);
+    gint i;
+
+    gst_harness_set_sink_caps_str(h, CUDA_BEV);
+    gst_harness_set_src_caps_str(h, CUDA_VOXELS);
+    share_context(h);
+    stream = gst_spconv_cuda_stream_new(cuda);
+    REQUIRE(stream);
+    CHECK(gst_spconv_cuda_enter(cuda));
+    CHECK(!cudaMalloc(&delay, DELAY_BYTES));
+    gst_spconv_cuda_leave(cuda);
+    for (i = 0; i < 6; i++)
+        CHECK_INT(gst_harness_push(h, frame_on(cuda, "tiny.some", stream)), GST_FLOW_OK);
+    for (i = 0; i < 6; i++)
+        pull_and_check(h, TRUE, "tiny.some.npy");
+    check_no_error(bus);
+    CHECK(gst_spconv_cuda_enter(cuda));
+    CHECK(!cudaFree(delay));
+    gst_spconv_cuda_leave(cuda);
+    gst_spconv_cuda_stream_free(&stream);
+    harness_free(h, bus);
+}
+
 /* Voxels in a context that is not the element's: it follows. */
 TEST(other_context)
 {
@@ -446,6 +491,7 @@ int main(int argc, char **argv)
     RUN(over_the_bound);
     RUN(empty_frames);
     RUN(sparse_output);
+    RUN(streams);
     RUN(other_context);
     RUN(devices);
     RUN(no_such_device);
