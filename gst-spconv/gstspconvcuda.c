@@ -183,7 +183,18 @@ static gpointer stream_of(GstMemory *memory)
 {
     GstCudaStream *stream = gst_cuda_memory_get_stream(GST_CUDA_MEMORY_CAST(memory));
 
-    return stream ? gst_cuda_stream_get_handle(stream) : NULL;
+    if (!stream || !GST_MEMORY_FLAG_IS_SET(memory, GST_CUDA_MEMORY_TRANSFER_NEED_SYNC))
+        return NULL;
+    return gst_cuda_stream_get_handle(stream);
+}
+
+void gst_spconv_cuda_set_complete(GstBuffer *buffer)
+{
+    guint i;
+
+    for (i = 0; i < gst_buffer_n_memory(buffer); i++)
+        GST_MEMORY_FLAG_UNSET(gst_buffer_peek_memory(buffer, i),
+                              GST_CUDA_MEMORY_TRANSFER_NEED_SYNC);
 }
 
 #else
@@ -237,6 +248,11 @@ static gpointer stream_of(GstMemory *memory)
 {
     (void)memory;
     return NULL;
+}
+
+void gst_spconv_cuda_set_complete(GstBuffer *buffer)
+{
+    (void)buffer;
 }
 
 #endif
@@ -427,8 +443,9 @@ gboolean gst_spconv_cuda_map(struct gst_spconv_cuda_map *map, GstBuffer *buffer,
             return FALSE;
         }
         map->num_blocks++;
+        if (!map->stream) /* all blocks of a buffer are on one */
+            map->stream = stream_of(gst_buffer_peek_memory(buffer, i));
     }
-    map->stream = stream_of(gst_buffer_peek_memory(buffer, 0));
     return TRUE;
 }
 

@@ -103,6 +103,8 @@ gboolean gst_spconv_cuda_is_memory(GstBuffer *buffer);
  * After success call gst_spconv_cuda_unmap(). */
 gboolean gst_spconv_cuda_map(struct gst_spconv_cuda_map *map, GstBuffer *buffer, GstMapFlags flags);
 void gst_spconv_cuda_unmap(struct gst_spconv_cuda_map *map);
+/* The producer has waited for what it wrote: nobody needs to care for the stream any more. */
+void gst_spconv_cuda_set_complete(GstBuffer *buffer);
 
 /* Copies on the device, or with `from_host` to it, and waits. */
 gboolean gst_spconv_cuda_copy(struct gst_spconv_cuda *cuda, gpointer to, gconstpointer from,

@@ -131,6 +131,11 @@ void gst_spconv_cuda_unmap(struct gst_spconv_cuda_map *map)
     (void)map;
 }
 
+void gst_spconv_cuda_set_complete(GstBuffer *buffer)
+{
+    (void)buffer;
+}
+
 gboolean gst_spconv_cuda_copy(struct gst_spconv_cuda *cuda, gpointer to, gconstpointer from,
                               gsize bytes, gboolean from_host)
 {

@@ -53,6 +53,8 @@ void gst_spconv_cuda_voxels_set_count(GstBuffer *buffer, gint64 num_voxels)
         meta = gst_buffer_add_custom_meta(buffer, META_NAME);
     gst_structure_set(gst_custom_meta_get_structure(meta), "num-voxels", G_TYPE_INT64, num_voxels,
                       NULL);
+    if (num_voxels >= 0)
+        gst_spconv_cuda_set_complete(buffer);
 }
 
 static gint64 get_count(GstBuffer *buffer)

@@ -43,7 +43,8 @@ gboolean gst_spconv_cuda_voxels_map(struct gst_spconv_cuda_voxels *voxels, GstBu
                                     guint num_features, GError **error);
 void gst_spconv_cuda_voxels_unmap(struct gst_spconv_cuda_voxels *voxels);
 
-/* Tell the host how many voxels a payload has: -1 where it is not known. */
+/* Tell the host how many voxels a payload has: -1 where it is not known. Who knows it has waited
+ * for the device, so that the payload then is complete. */
 void gst_spconv_cuda_voxels_set_count(GstBuffer *buffer, gint64 num_voxels);
 
 G_END_DECLS
