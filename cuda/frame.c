@@ -210,6 +210,7 @@ static void forget(struct spc__cuda_graph *graph)
         cudaGraphDestroy(graph->recorded);
     graph->exec = NULL;
     graph->recorded = NULL;
+    graph->last_replay = 0;
 }
 
 void spc__cuda_forget_graphs(struct spc__cuda *cuda)
@@ -236,20 +237,25 @@ static cudaError_t make_graph(struct spc__cuda *cuda, struct spc__cuda_graph *gr
 /* The recorded frame for these pointers, recorded now where there is none. */
 static cudaError_t find_graph(struct spc__cuda *cuda, struct spc__cuda_graph **found)
 {
-    struct spc__cuda_graph *graph;
+    struct spc__cuda_graph *graph = &cuda->graphs[0];
     cudaError_t code;
 
-    for (int i = 0; i < SPC__CUDA_GRAPHS; i++)
+    cuda->replays++;
+    for (int i = 0; i < SPC__CUDA_GRAPHS; i++) {
         if (same_frame(cuda, &cuda->graphs[i])) {
             *found = &cuda->graphs[i];
+            cuda->graphs[i].last_replay = cuda->replays;
             return cudaSuccess;
         }
-    graph = &cuda->graphs[cuda->next_graph];
-    cuda->next_graph = (cuda->next_graph + 1) % SPC__CUDA_GRAPHS;
+        if (cuda->graphs[i].last_replay < graph->last_replay)
+            graph = &cuda->graphs[i];
+    }
     forget(graph);
     code = make_graph(cuda, graph);
     if (code)
         forget(graph);
+    else
+        graph->last_replay = cuda->replays;
     *found = graph;
     return code;
 }

@@ -19,8 +19,9 @@
 #include "cuda/index.h"
 #include "cuda/kernels.h"
 
-/* Recorded frames that are kept, one for each set of pointers: enough for a small buffer pool. */
-#define SPC__CUDA_GRAPHS 4
+/* Recorded frames that are kept, one for each set of pointers, the last used ones: enough for four
+ * buffers in front and four behind, in every combination. */
+#define SPC__CUDA_GRAPHS 16
 /* Channels of an input row are padded to a multiple of this for the fast convolution. */
 #define SPC__CUDA_PAD 16
 
@@ -104,6 +105,7 @@ struct spc__cuda_graph {
     cudaGraphExec_t exec;
     cudaGraphNode_t mark; /* the node that holds the number of voxels, */
     int64_t num_voxels;   /* and that number */
+    uint64_t last_replay; /* its number; 0: of no use */
 };
 
 struct spc__cuda {
@@ -153,7 +155,7 @@ struct spc__cuda {
     uint64_t *pairs, *host_pairs; /* with profile: [num_rulebooks], of this frame */
     struct spc__cuda_binding binding;   /* of this frame */
     struct spc__cuda_graph graphs[SPC__CUDA_GRAPHS];
-    int next_graph;
+    uint64_t replays;
     struct spc_voxels voxels; /* of the frame in flight */
     struct spc_output *frame_outputs;
     int frame_num_outputs;
