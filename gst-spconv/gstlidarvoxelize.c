@@ -8,6 +8,10 @@
  * fields. Linked to spconvinfer it needs no settings: range, voxel size, grid, order and features
  * come from the model, as far as its metadata has them. Each property overrides.
  *
+ * On CUDA, voxels stay in the memory of the GPU where downstream asks for that in its caps, as
+ * spconvinfer does on CUDA; points are uploaded where they are not there already. The results are
+ * those of the CPU, bit for bit.
+ *
  * A cloud without a point in range is pushed as a GAP event, as is every empty frame of voxels.
  * Frames that a synchronizing sink would get too late are dropped here already, unless qos is off,
  * and counted in #lidarvoxelize:stats.
@@ -24,13 +28,17 @@
  *   lidarvoxelize range=-54,-54,-5,54,54,3 voxel-size=0.075,0.075,0.2 ! fakesink
  * ]| Voxels as the settings say.
  *
+ * |[
+ * gst-launch-1.0 lidarfilesrc location=frame.bin field-type=float16 ! \
+ *   lidarvoxelize backend=cuda ! spconvinfer model-file=model.onnx backend=cuda ! fakesink
+ * ]| Points go up to the GPU, and nothing comes back.
+ *
  * Since: 0.1
  */
 #include "gstlidarvoxelize.h"
 #include "gstspconvelements.h"
 #include "gstspconverror.h"
 #include "gstspconvproperties.h"
-#include "gstspconvvoxels.h"
 
 #include <string.h>
 
@@ -43,9 +51,11 @@ GST_ELEMENT_REGISTER_DEFINE(lidarvoxelize, "lidarvoxelize", GST_RANK_NONE, GST_T
 #define DEFAULT_MAX_VOXELS 200000
 
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE(
-    "sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS(GST_SPCONV_POINTS_TEMPLATE));
+    "sink", GST_PAD_SINK, GST_PAD_ALWAYS,
+    GST_STATIC_CAPS(GST_SPCONV_POINTS_TEMPLATE GST_SPCONV_CUDA_POINTS_TEMPLATE));
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE(
-    "src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS(GST_SPCONV_VOXELS_TEMPLATE));
+    "src", GST_PAD_SRC, GST_PAD_ALWAYS,
+    GST_STATIC_CAPS(GST_SPCONV_VOXELS_TEMPLATE GST_SPCONV_CUDA_VOXELS_TEMPLATE));
 
 /* ------------------------------------------------------------------ properties --------------- */
 
@@ -62,6 +72,7 @@ enum {
     PROP_MAX_POINTS_PER_VOXEL,
     PROP_GRID_EXTRA_Z,
     PROP_MAX_VOXELS,
+    PROP_CUDA_DEVICE_ID,
     PROP_STATS,
 };
 
@@ -79,6 +90,7 @@ static const gsize members[] = {
     MEMBER(PROP_MAX_POINTS_PER_VOXEL, max_points_per_voxel),
     MEMBER(PROP_GRID_EXTRA_Z, grid_extra_z),
     MEMBER(PROP_MAX_VOXELS, max_voxels),
+    MEMBER(PROP_CUDA_DEVICE_ID, cuda_device_id),
 #undef MEMBER
 };
 
@@ -143,16 +155,30 @@ static struct gst_lidar_voxelize_settings copy_settings(GstLidarVoxelize *self)
 
 /* ------------------------------------------------------------------ start, stop, latency ----- */
 
+/* A backend that was asked for and is missing is an error. */
+static gboolean check_cuda(GstLidarVoxelize *self)
+{
+    struct spc_error why = {.status = SPC_OK};
+    const char *name;
+    gint i;
+
+    for (i = 0; (name = spc_backend_name(i, &why)); i++)
+        if (g_str_equal(name, "cuda"))
+            break;
+    if (why.status == SPC_OK)
+        return TRUE;
+    gst_spconv_post_error(GST_ELEMENT(self), &why);
+    return FALSE;
+}
+
 static gboolean start(GstBaseTransform *trans)
 {
     GstLidarVoxelize *self = GST_LIDAR_VOXELIZE(trans);
     struct gst_lidar_voxelize_settings settings = copy_settings(self);
-    gboolean ok = settings.backend != GST_SPCONV_BACKEND_CUDA;
+    gboolean ok = settings.backend != GST_SPCONV_BACKEND_CUDA || check_cuda(self);
 
-    if (!ok)
-        GST_ELEMENT_ERROR(self, RESOURCE, SETTINGS,
-                          ("lidarvoxelize cannot run on CUDA: set backend to auto or cpu."),
-                          (NULL));
+    if (ok && settings.backend == GST_SPCONV_BACKEND_CUDA)
+        gst_spconv_cuda_open(self->cuda, settings.cuda_device_id);
     ok = ok && gst_lidar_voxelize_make_wish(self, &settings);
     clear_settings(&settings);
     GST_OBJECT_LOCK(self);
@@ -165,8 +191,29 @@ static gboolean start(GstBaseTransform *trans)
 
 static gboolean stop(GstBaseTransform *trans)
 {
-    spc_voxelizer_free(&GST_LIDAR_VOXELIZE(trans)->voxelizer);
+    GstLidarVoxelize *self = GST_LIDAR_VOXELIZE(trans);
+
+    gst_lidar_voxelize_free_voxelizer(self);
+    gst_spconv_cuda_close(self->cuda);
     return TRUE;
+}
+
+static gint get_device(GstLidarVoxelize *self)
+{
+    gint device;
+
+    GST_OBJECT_LOCK(self);
+    device = self->settings.cuda_device_id;
+    GST_OBJECT_UNLOCK(self);
+    return device;
+}
+
+static void set_context(GstElement *element, GstContext *context)
+{
+    GstLidarVoxelize *self = GST_LIDAR_VOXELIZE(element);
+
+    gst_spconv_cuda_set_context(self->cuda, context, get_device(self));
+    GST_ELEMENT_CLASS(gst_lidar_voxelize_parent_class)->set_context(element, context);
 }
 
 static gboolean query(GstBaseTransform *trans, GstPadDirection direction, GstQuery *query)
@@ -174,6 +221,8 @@ static gboolean query(GstBaseTransform *trans, GstPadDirection direction, GstQue
     GstLidarVoxelize *self = GST_LIDAR_VOXELIZE(trans);
     GstClockTime own;
 
+    if (GST_QUERY_TYPE(query) == GST_QUERY_CONTEXT && gst_spconv_cuda_answer(self->cuda, query))
+        return TRUE;
     if (direction != GST_PAD_SRC || GST_QUERY_TYPE(query) != GST_QUERY_LATENCY)
         return GST_LIDAR_VOXELIZE_BASE->query(trans, direction, query);
     GST_OBJECT_LOCK(self);
@@ -182,121 +231,14 @@ static gboolean query(GstBaseTransform *trans, GstPadDirection direction, GstQue
     return gst_spconv_answer_latency(trans->sinkpad, query, own);
 }
 
-/* ------------------------------------------------------------------ frames ------------------- */
-
-static GstFlowReturn submit_input_buffer(GstBaseTransform *trans, gboolean is_discont,
-                                         GstBuffer *in)
-{
-    GstFlowReturn flow = GST_LIDAR_VOXELIZE_BASE->submit_input_buffer(trans, is_discont, in);
-
-    if (flow == GST_BASE_TRANSFORM_FLOW_DROPPED) /* late: the base class says it in a QoS message */
-        gst_spconv_count(GST_OBJECT(trans), &GST_LIDAR_VOXELIZE(trans)->stats.dropped_late);
-    return flow;
-}
-
-/* Room for as many voxels as there may be; untouched pages cost nothing. */
-static GstFlowReturn prepare_output_buffer(GstBaseTransform *trans, GstBuffer *in, GstBuffer **out)
-{
-    const struct gst_spconv_voxels_info *info = &GST_LIDAR_VOXELIZE(trans)->output;
-
-    *out = gst_spconv_voxels_new(info->feature_type, info->num_features, info->max_voxels);
-    if (!*out)
-        return gst_spconv_post_no_memory(GST_ELEMENT(trans), (guint64)info->max_voxels);
-    GST_LIDAR_VOXELIZE_BASE->copy_metadata(trans, in, *out);
-    return GST_FLOW_OK;
-}
-
-static void count_frame(GstLidarVoxelize *self, gint64 points,
-                        const struct spc_voxelizer_result *result, GstClockTime elapsed)
-{
-    gboolean moved;
-
-    GST_OBJECT_LOCK(self);
-    moved = gst_spconv_stats_add(&self->stats, (guint64)result->num_voxels, elapsed);
-    self->stats.empty_frames += !result->num_voxels;
-    self->points += (guint64)points;
-    self->points_outside += (guint64)result->points_outside;
-    self->points_over += (guint64)result->points_over;
-    GST_OBJECT_UNLOCK(self);
-    if (moved)
-        gst_element_post_message(GST_ELEMENT(self), gst_message_new_latency(GST_OBJECT(self)));
-}
-
-static GstFlowReturn voxelize(GstLidarVoxelize *self, const struct spc_points *points,
-                              GstBuffer *out)
-{
-    const struct gst_spconv_voxels_info *info = &self->output;
-    GstClockTime begin = gst_util_get_timestamp();
-    struct spc_voxelizer_result result;
-    struct gst_spconv_voxels view;
-    struct spc_error error;
-    enum spc_status status;
-
-    if (!gst_spconv_voxels_map(&view, out, GST_MAP_WRITE, info->feature_type, info->num_features,
-                               NULL))
-        g_return_val_if_reached(GST_FLOW_ERROR); /* it is our own payload */
-    status =
-        spc_voxelizer_run(self->voxelizer, points, view.features, view.indices, &result, &error);
-    gst_spconv_voxels_unmap(&view);
-    if (status)
-        return gst_spconv_refuse_frame(
-            GST_ELEMENT(self), &error,
-            self->settings.overflow == GST_SPCONV_OVERFLOW_DROP_FRAME,
-            &self->stats.dropped_overflow);
-    count_frame(self, points->count, &result, gst_util_get_timestamp() - begin);
-    self->empty = !result.num_voxels;
-    if (!self->empty)
-        gst_spconv_voxels_set_rows(out, info->feature_type, info->num_features, result.num_voxels);
-    return GST_FLOW_OK;
-}
-
-static GstFlowReturn transform(GstBaseTransform *trans, GstBuffer *in, GstBuffer *out)
-{
-    GstLidarVoxelize *self = GST_LIDAR_VOXELIZE(trans);
-    struct spc_points points = self->layout;
-    GstFlowReturn flow;
-    GstMapInfo map;
-
-    if (!gst_buffer_map(in, &map, GST_MAP_READ)) {
-        GST_ELEMENT_ERROR(self, RESOURCE, READ, ("The points cannot be mapped."), (NULL));
-        return GST_FLOW_ERROR;
-    }
-    points.data = map.data;
-    points.count = (gint64)(map.size / points.stride);
-    if (map.size % points.stride) {
-        GST_ELEMENT_ERROR(self, STREAM, FORMAT,
-                          ("Bad point cloud: %" G_GSIZE_FORMAT
-                           " bytes are no multiple of point-step %" G_GSIZE_FORMAT ".",
-                           map.size, points.stride),
-                          (NULL));
-        flow = GST_FLOW_ERROR;
-    } else {
-        flow = voxelize(self, &points, out);
-    }
-    gst_buffer_unmap(in, &map);
-    return flow;
-}
-
-/* An empty frame is no loss: it is replaced by a GAP without marking a discontinuity. */
-static GstFlowReturn generate_output(GstBaseTransform *trans, GstBuffer **out)
-{
-    GstLidarVoxelize *self = GST_LIDAR_VOXELIZE(trans);
-    GstFlowReturn flow;
-
-    self->empty = FALSE;
-    flow = GST_LIDAR_VOXELIZE_BASE->generate_output(trans, out);
-    if (flow == GST_FLOW_OK && *out && self->empty) {
-        flow = gst_spconv_voxels_push_empty(trans->srcpad, *out);
-        gst_clear_buffer(out);
-    }
-    return flow;
-}
-
 /* ------------------------------------------------------------------ class -------------------- */
 
 static void finalize(GObject *object)
 {
-    clear_settings(&GST_LIDAR_VOXELIZE(object)->settings);
+    GstLidarVoxelize *self = GST_LIDAR_VOXELIZE(object);
+
+    clear_settings(&self->settings);
+    gst_spconv_cuda_free(&self->cuda);
     G_OBJECT_CLASS(gst_lidar_voxelize_parent_class)->finalize(object);
 }
 
@@ -305,6 +247,8 @@ static void gst_lidar_voxelize_init(GstLidarVoxelize *self)
     self->settings.max_points_per_voxel = -1;
     self->settings.grid_extra_z = -1;
     self->settings.max_voxels = DEFAULT_MAX_VOXELS;
+    self->settings.cuda_device_id = -1;
+    self->cuda = gst_spconv_cuda_new(GST_ELEMENT(self));
     gst_base_transform_set_qos_enabled(GST_BASE_TRANSFORM(self), TRUE);
 }
 
@@ -338,8 +282,10 @@ static void install_choice_properties(GObjectClass *klass)
 {
     g_object_class_install_property(
         klass, PROP_BACKEND,
-        g_param_spec_enum("backend", "Backend", "What computes", GST_TYPE_SPCONV_BACKEND,
-                          GST_SPCONV_BACKEND_AUTO, GST_SPCONV_AT_READY));
+        g_param_spec_enum("backend", "Backend",
+                          "What computes. auto: CUDA where the points come in CUDA memory or "
+                          "downstream asks for it in its caps, else the CPU",
+                          GST_TYPE_SPCONV_BACKEND, GST_SPCONV_BACKEND_AUTO, GST_SPCONV_AT_READY));
     g_object_class_install_property(
         klass, PROP_FEATURE_TYPE,
         g_param_spec_enum("feature-type", "Feature type", "Element type of the features",
@@ -374,6 +320,12 @@ static void install_bound_properties(GObjectClass *klass)
         g_param_spec_uint("max-voxels", "Maximum voxels", "Bound of the voxels of a frame", 1,
                           G_MAXINT32, DEFAULT_MAX_VOXELS, GST_SPCONV_AT_READY));
     g_object_class_install_property(
+        klass, PROP_CUDA_DEVICE_ID,
+        g_param_spec_int("cuda-device-id", "CUDA device",
+                         "CUDA: device number; -1: the one that the neighbours or the application "
+                         "have a context of, else the first",
+                         -1, G_MAXINT, -1, GST_SPCONV_AT_READY));
+    g_object_class_install_property(
         klass, PROP_STATS,
         g_param_spec_boxed("stats", "Statistics",
                            "Frames, voxels, points, drops, latency (nanoseconds; p99 of the last "
@@ -403,12 +355,10 @@ static void gst_lidar_voxelize_class_init(GstLidarVoxelizeClass *klass)
     install_text_properties(object);
     install_choice_properties(object);
     install_bound_properties(object);
+    element->set_context = set_context;
     gst_lidar_voxelize_install_negotiation(trans);
+    gst_lidar_voxelize_install_frames(trans);
     trans->start = start;
     trans->stop = stop;
     trans->query = query;
-    trans->submit_input_buffer = submit_input_buffer;
-    trans->prepare_output_buffer = prepare_output_buffer;
-    trans->transform = transform;
-    trans->generate_output = generate_output;
 }

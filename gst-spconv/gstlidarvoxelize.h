@@ -2,7 +2,8 @@
 /*
  * The element lidarvoxelize; its parts share this header.
  *
- *   gstlidarvoxelize.c        the class, properties, frames
+ *   gstlidarvoxelize.c        the class, properties, start and stop
+ *   gstlidarvoxelizeframe.c   buffers and frames
  *   gstlidarvoxelizenego.c    what to voxelize to: settings, model and downstream caps
  */
 #ifndef GST_LIDAR_VOXELIZE_H
@@ -12,6 +13,7 @@
 #include <spc/spc.h>
 
 #include "gstspconvcaps.h"
+#include "gstspconvcudavoxels.h"
 #include "gstspconvenums.h"
 #include "gstspconvstats.h"
 
@@ -36,6 +38,7 @@ struct gst_lidar_voxelize_settings {
     gint max_points_per_voxel; /* -1: auto */
     gint grid_extra_z;         /* -1: auto */
     guint max_voxels;
+    gint cuda_device_id; /* -1: any */
 };
 
 /* What settings and model say of the voxels; what they leave open, downstream's caps decide. */
@@ -48,6 +51,8 @@ struct gst_lidar_voxelize_wish {
     gint max_points_per_voxel;             /* -1: open */
     gint grid_extra_z;                     /* -1: open */
     gint max_voxels;
+    enum gst_spconv_backend backend;
+    gint cuda_device_id;
 };
 
 struct _GstLidarVoxelize {
@@ -58,8 +63,12 @@ struct _GstLidarVoxelize {
     struct gst_spconv_stats stats;       /* under the object lock; latency of the voxelizer */
     guint64 points, points_outside, points_over; /* likewise */
 
+    struct gst_spconv_cuda *cuda;
     /* From negotiation to stop; the streaming thread's. */
+    gboolean cuda_in, cuda_out;            /* in CUDA memory */
+    struct gst_spconv_cuda_stream *stream; /* of the voxelizer; NULL without a shared context */
     struct spc_voxelizer *voxelizer;
+    struct gst_lidar_voxelize_wish made; /* what it was made for */
     struct spc_points layout; /* data and count are a frame's */
     struct gst_spconv_voxels_info output;
     gboolean refused; /* the caps, and said so */
@@ -73,6 +82,16 @@ void gst_lidar_voxelize_install_negotiation(GstBaseTransformClass *klass);
 /* Resolve settings and the model, if one is named; posts an error on failure. */
 gboolean gst_lidar_voxelize_make_wish(GstLidarVoxelize *self,
                                       const struct gst_lidar_voxelize_settings *settings);
+
+void gst_lidar_voxelize_free_voxelizer(GstLidarVoxelize *self);
+/* Make the voxelizer anew in the context of the memory of `buffer`; posts an error on failure. */
+gboolean gst_lidar_voxelize_follow_context(GstLidarVoxelize *self, GstBuffer *buffer);
+/* Make the context current around calls of the engine; posts an error where it is lost. Ends with
+ * gst_spconv_cuda_leave(). */
+gboolean gst_lidar_voxelize_enter(GstLidarVoxelize *self);
+
+/* lidarvoxelizeframe.c */
+void gst_lidar_voxelize_install_frames(GstBaseTransformClass *klass);
 
 G_END_DECLS
 

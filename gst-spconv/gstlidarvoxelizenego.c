@@ -103,6 +103,8 @@ static gboolean take_settings(GstLidarVoxelize *self,
     if (settings->grid_extra_z >= 0)
         wish->grid_extra_z = settings->grid_extra_z;
     wish->feature_type = settings->feature_type;
+    wish->backend = settings->backend;
+    wish->cuda_device_id = settings->cuda_device_id;
     wish->max_voxels = (gint)settings->max_voxels;
     return TRUE;
 }
@@ -213,6 +215,29 @@ static GstCaps *voxel_caps(const struct gst_lidar_voxelize_wish *wish)
     return caps;
 }
 
+/* Points or voxels in any memory that the backend takes. System memory comes first: whom anything
+ * is right gets that. */
+static GstCaps *memory_caps(const struct gst_lidar_voxelize_wish *wish, GstPad *pad)
+{
+    GstCaps *caps = gst_pad_get_pad_template_caps(pad), *plain;
+    guint i;
+
+    if (wish->max_voxels && GST_PAD_IS_SRC(pad)) { /* started */
+        plain = voxel_caps(wish);
+        gst_caps_replace(&caps, plain);
+        if (gst_spconv_cuda_is_built() && wish->backend != GST_SPCONV_BACKEND_CPU)
+            caps = gst_caps_merge(gst_caps_make_writable(caps),
+                                  gst_spconv_cuda_caps(gst_caps_copy(plain)));
+        gst_caps_unref(plain);
+        return caps;
+    }
+    caps = gst_caps_make_writable(caps);
+    for (i = gst_caps_get_size(caps); i-- && wish->backend == GST_SPCONV_BACKEND_CPU;)
+        if (gst_spconv_cuda_caps_are(caps, i))
+            gst_caps_remove_structure(caps, i);
+    return caps;
+}
+
 static GstCaps *transform_caps(GstBaseTransform *trans, GstPadDirection direction, GstCaps *caps,
                                GstCaps *filter)
 {
@@ -221,11 +246,7 @@ static GstCaps *transform_caps(GstBaseTransform *trans, GstPadDirection directio
     const GValue *framerate = NULL;
     guint i;
 
-    if (direction == GST_PAD_SRC || !wish.max_voxels) /* not started */
-        result = gst_pad_get_pad_template_caps(direction == GST_PAD_SRC ? trans->sinkpad
-                                                                        : trans->srcpad);
-    else
-        result = voxel_caps(&wish);
+    result = memory_caps(&wish, direction == GST_PAD_SRC ? trans->sinkpad : trans->srcpad);
     if (!gst_caps_is_any(caps) && gst_caps_get_size(caps))
         framerate = gst_structure_get_value(gst_caps_get_structure(caps, 0), "framerate");
     if (framerate && direction == GST_PAD_SINK) {
@@ -241,6 +262,19 @@ static GstCaps *transform_caps(GstBaseTransform *trans, GstPadDirection directio
     return result;
 }
 
+/* What downstream wants most. Who takes anything gets system memory, which comes first here. */
+static GstCaps *choose_memory(GstBaseTransform *trans, GstCaps *caps)
+{
+    GstCaps *peer = gst_pad_peer_query_caps(trans->srcpad, NULL);
+    GstCaps *chosen = gst_caps_intersect_full(peer, caps, GST_CAPS_INTERSECT_FIRST);
+
+    gst_caps_unref(peer);
+    if (gst_caps_is_empty(chosen)) /* it changed its mind */
+        gst_caps_replace(&chosen, caps);
+    gst_caps_unref(caps);
+    return chosen;
+}
+
 /* Says what neither the wish nor downstream did: all fields of the points, and all points. */
 static GstCaps *fixate_caps(GstBaseTransform *trans, GstPadDirection direction, GstCaps *caps,
                             GstCaps *othercaps)
@@ -249,6 +283,8 @@ static GstCaps *fixate_caps(GstBaseTransform *trans, GstPadDirection direction, 
     GstStructure *s;
     gchar *names;
 
+    if (direction == GST_PAD_SINK)
+        othercaps = choose_memory(trans, othercaps);
     othercaps = gst_caps_make_writable(gst_caps_truncate(othercaps));
     s = gst_caps_get_structure(othercaps, 0);
     if (direction == GST_PAD_SINK && !gst_structure_has_field(s, "max-points-per-voxel"))
@@ -301,11 +337,58 @@ static gboolean check_grid(GstLidarVoxelize *self)
         x, y, z, out->grid_x, out->grid_y, out->grid_z);
 }
 
+gboolean gst_lidar_voxelize_enter(GstLidarVoxelize *self)
+{
+    if (gst_spconv_cuda_enter(self->cuda))
+        return TRUE;
+    GST_ELEMENT_ERROR(self, LIBRARY, FAILED,
+                      ("The CUDA context cannot be used any more: set the pipeline to NULL and "
+                       "start it again; if nvidia-smi fails too, reset the GPU."),
+                      (NULL));
+    return FALSE;
+}
+
+void gst_lidar_voxelize_free_voxelizer(GstLidarVoxelize *self)
+{
+    gboolean entered = gst_spconv_cuda_enter(self->cuda);
+
+    spc_voxelizer_free(&self->voxelizer);
+    gst_spconv_cuda_stream_free(&self->stream);
+    if (entered)
+        gst_spconv_cuda_leave(self->cuda);
+}
+
+/* The context is open where the memory of a neighbour is the device's. */
+static gboolean create_voxelizer(GstLidarVoxelize *self,
+                                 const struct spc_voxelizer_options *options)
+{
+    struct spc_error error;
+    enum spc_status status;
+
+    if (!gst_lidar_voxelize_enter(self))
+        return FALSE;
+    status = spc_voxelizer_create(options, &self->voxelizer, &error);
+    gst_spconv_cuda_leave(self->cuda);
+    if (status)
+        return gst_spconv_refuse_caps(GST_ELEMENT(self), &self->refused, "%s.", error.message);
+    if (g_str_equal(spc_voxelizer_backend(self->voxelizer), "cuda"))
+        self->stream = gst_spconv_cuda_stream_new(self->cuda);
+    return TRUE;
+}
+
 static gboolean make_voxelizer(GstLidarVoxelize *self, const struct gst_lidar_voxelize_wish *wish)
 {
+    const gboolean device_memory = self->cuda_in || self->cuda_out;
     struct spc_voxelizer_options options;
-    struct spc_error error;
 
+    gst_lidar_voxelize_free_voxelizer(self);
+    self->made = *wish;
+    if (device_memory && !gst_spconv_cuda_is_open(self->cuda) &&
+        !gst_spconv_cuda_open(self->cuda, wish->cuda_device_id))
+        return gst_spconv_refuse_caps(
+            GST_ELEMENT(self), &self->refused,
+            "The caps name CUDA memory, but there is no CUDA device%s: does nvidia-smi list one? "
+            "Or set backend to cpu.", wish->cuda_device_id < 0 ? "" : " of cuda-device-id");
     spc_voxelizer_options_default(&options);
     memcpy(options.range, wish->range, sizeof(options.range));
     memcpy(options.voxel_size, wish->voxel_size, sizeof(options.voxel_size));
@@ -315,11 +398,24 @@ static gboolean make_voxelizer(GstLidarVoxelize *self, const struct gst_lidar_vo
     options.grid_extra_z = MAX(wish->grid_extra_z, 0);
     options.index_order = self->output.index_order;
     options.feature_type = self->output.feature_type;
-    options.backend = "cpu";
-    spc_voxelizer_free(&self->voxelizer);
-    if (spc_voxelizer_create(&options, &self->voxelizer, &error))
-        return gst_spconv_refuse_caps(GST_ELEMENT(self), &self->refused, "%s.", error.message);
-    return check_grid(self);
+    options.backend =
+        device_memory || wish->backend == GST_SPCONV_BACKEND_CUDA ? "cuda" : "cpu";
+    options.device = gst_spconv_cuda_is_open(self->cuda) ? -1 : wish->cuda_device_id;
+    return create_voxelizer(self, &options) && check_grid(self);
+}
+
+gboolean gst_lidar_voxelize_follow_context(GstLidarVoxelize *self, GstBuffer *buffer)
+{
+    struct gst_lidar_voxelize_wish wish = self->made;
+
+    gst_lidar_voxelize_free_voxelizer(self);
+    if (gst_spconv_cuda_adopt(self->cuda, buffer, wish.cuda_device_id))
+        return make_voxelizer(self, &wish);
+    GST_ELEMENT_ERROR(self, RESOURCE, SETTINGS,
+                      ("The points are not on CUDA device %d: set cuda-device-id to the same in "
+                       "all elements, or in none.", wish.cuda_device_id),
+                      (NULL));
+    return FALSE;
 }
 
 static gboolean select_fields(GstLidarVoxelize *self, const struct gst_spconv_points_info *points)
@@ -355,6 +451,8 @@ static gboolean set_caps(GstBaseTransform *trans, GstCaps *in, GstCaps *out)
         g_clear_error(&error);
         return FALSE;
     }
+    self->cuda_in = gst_spconv_cuda_caps_are(in, 0);
+    self->cuda_out = gst_spconv_cuda_caps_are(out, 0);
     if (!complete_wish(self, &wish) || !select_fields(self, &points) ||
         !make_voxelizer(self, &wish))
         return FALSE;

@@ -42,11 +42,14 @@ G_BEGIN_DECLS
 #define GST_SPCONV_BEV_TEMPLATE GST_SPCONV_TENSORS_TYPE GST_SPCONV_BEV_FIELDS
 /* The same in CUDA memory, to go behind others; empty in a build without it. */
 #ifdef HAVE_GST_CUDA
+#define GST_SPCONV_CUDA_POINTS_TEMPLATE                                                            \
+    "; " GST_SPCONV_POINTS_TYPE "(memory:CUDAMemory), point-step = (int) [ 1, max ]"
 #define GST_SPCONV_CUDA_VOXELS_TEMPLATE                                                            \
     "; " GST_SPCONV_VOXELS_TYPE "(memory:CUDAMemory)" GST_SPCONV_VOXELS_FIELDS
 #define GST_SPCONV_CUDA_BEV_TEMPLATE                                                               \
     "; " GST_SPCONV_TENSORS_TYPE "(memory:CUDAMemory)" GST_SPCONV_BEV_FIELDS
 #else
+#define GST_SPCONV_CUDA_POINTS_TEMPLATE ""
 #define GST_SPCONV_CUDA_VOXELS_TEMPLATE ""
 #define GST_SPCONV_CUDA_BEV_TEMPLATE ""
 #endif

@@ -2,6 +2,8 @@
 /* The element lidarvoxelize as a black box, and in front of spconvinfer. */
 #include "gst_test.h"
 
+#include "gstspconvcuda.h"
+
 #define CLOUD                                                                                      \
     "application/x-pointcloud2,point-step=20,fields=\"x:F32:0,y:F32:4,z:F32:8,intensity:F32:12,"   \
     "time:F32:16\",is-bigendian=false,is-dense=true,framerate=10/1"
@@ -270,6 +272,33 @@ TEST(with_infer)
     g_free(path);
 }
 
+/* What the element offers downstream: CUDA memory beside system memory, not with backend=cpu. */
+TEST(cuda_caps)
+{
+    static const gchar *const launches[] = {PLAIN "backend=cpu", PLAIN "backend=auto"};
+    gint i;
+
+    for (i = 0; i < 2; i++) {
+        GstBus *bus;
+        GstHarness *h = harness_new(launches[i], "", &bus);
+        GstCaps *caps, *sink;
+
+        gst_harness_set_src_caps_str(h, CLOUD);
+        gst_buffer_unref(gst_harness_push_and_pull(h, three(0)));
+        caps = gst_pad_get_current_caps(h->sinkpad);
+        CHECK(!gst_spconv_cuda_caps_name(caps)); /* ANY does not ask for it */
+        gst_caps_unref(caps);
+        caps = gst_pad_peer_query_caps(h->sinkpad, NULL);
+        CHECK_INT(gst_spconv_cuda_caps_name(caps), i && gst_spconv_cuda_is_built());
+        CHECK(!gst_spconv_cuda_caps_are(caps, 0));
+        sink = gst_pad_peer_query_caps(h->srcpad, NULL);
+        CHECK_INT(gst_spconv_cuda_caps_name(sink), i && gst_spconv_cuda_is_built());
+        gst_caps_unref(sink);
+        gst_caps_unref(caps);
+        harness_free(h, bus);
+    }
+}
+
 /* ------------------------------------------------------------------ empty frames ------------- */
 
 static gboolean pull_gap(GstHarness *h, GstClockTime pts)
@@ -368,8 +397,14 @@ TEST(refused)
 
 TEST(start_failures)
 {
-    check_start_fails("lidarvoxelize backend=cuda", "", GST_RESOURCE_ERROR,
-                      GST_RESOURCE_ERROR_SETTINGS, "set backend to auto or cpu");
+    struct spc_error why = {.status = SPC_OK};
+    gint i;
+
+    for (i = 0; spc_backend_name(i, &why) && strcmp(spc_backend_name(i, &why), "cuda"); i++)
+        ;
+    if (why.status)
+        check_start_fails("lidarvoxelize backend=cuda", "", GST_RESOURCE_ERROR,
+                          GST_RESOURCE_ERROR_NOT_FOUND, "cuda");
     check_start_fails("lidarvoxelize range=1,2,3", "", GST_RESOURCE_ERROR,
                       GST_RESOURCE_ERROR_SETTINGS, "range is \"1,2,3\", it should be 6 numbers");
     check_start_fails("lidarvoxelize voxel-size=1,x,2", "", GST_RESOURCE_ERROR,
@@ -500,6 +535,7 @@ int main(int argc, char **argv)
     RUN(max_points);
     RUN(wishes_against_the_model);
     RUN(with_infer);
+    RUN(cuda_caps);
     RUN(empty_frames);
     RUN(empty_frames_end);
     RUN(refused);

@@ -39,7 +39,7 @@ QUOTED = [
 
 # <angled> includes that only these files may have.
 ANGLED = [
-    (r"(gst|glib|gobject|gio)[/.-]", r"gst-spconv/|tests/gst/|tests/fuzz/"),
+    (r"(gst|glib|gobject|gio)[/.-]", r"gst-spconv/|tests/(gst|gpu)/|tests/fuzz/"),
     (r"(google/)?protobuf", r"engine/onnx/"),
     (r"cuda|cublas|nv", r"cuda/|gst-spconv/|tests/(gpu|check)/"),
     (r"spconv/|scn/", r"$^"),  # NVIDIA's and spconv's own headers
