@@ -25,6 +25,7 @@ struct voxelizer {
     cudaEvent_t end;
     struct spc_cuda_voxels voxels; /* what all frames share */
     struct spc_cuda_points points; /* of the frame that was recorded, or given to it last */
+    bool unclear; /* what frames leave clear is not: before the first, and where a launch failed */
     cudaGraph_t recorded;
     cudaGraphExec_t exec;
     struct spc__cuda_memory memory;       /* for the grid and the voxels */
@@ -145,29 +146,40 @@ static enum spc_status make_fixed(struct voxelizer *v, struct spc_error *err)
                : SPC_ERR_MEMORY;
 }
 
-/* Frames find what the last one left. */
-static cudaError_t reset(struct voxelizer *v)
+/* What every frame finds, for the last one left it so. */
+static cudaError_t clear(struct voxelizer *v, cudaStream_t stream)
 {
     struct spc_cuda_voxels *voxels = &v->voxels;
-    cudaError_t code = spc_cuda_index_reset(&voxels->sites, 1, NULL, v->stream);
+    size_t rows = (size_t)voxels->sites.bound;
+    cudaError_t code = spc_cuda_index_reset(&voxels->sites, 1, NULL, stream);
 
     if (!code)
-        code = cudaMemsetAsync(voxels->list_count, 0,
-                               (size_t)voxels->sites.bound * sizeof(*voxels->list_count),
-                               v->stream);
-    if (!code)
-        code = cudaMemsetAsync(voxels->sums, 0, sizeof(*voxels->sums), v->stream);
-    return code ? code : cudaStreamSynchronize(v->stream);
+        code = cudaMemsetAsync(voxels->list_count, 0, rows * sizeof(*voxels->list_count), stream);
+    return code ? code : cudaMemsetAsync(voxels->sums, 0, sizeof(*voxels->sums), stream);
 }
 
 /* ---- frames ---- */
 
+/* Bytes of a record up to the end of the last field that is read. */
+static size_t extent_of(const struct voxelizer *v, const struct spc_points *points)
+{
+    size_t extent = 0;
+
+    for (int i = 0; i < v->plan->options.num_features; i++) {
+        size_t end = points->fields[i].offset + spc_dtype_size(points->fields[i].type);
+
+        extent = end > extent ? end : extent;
+    }
+    return extent;
+}
+
 /* Host memory goes to the device through pinned memory piece by piece, so that no copy waits, and
- * one piece travels while the next is read; what is pinned already goes as it is. */
-static cudaError_t upload(struct voxelizer *v, const struct spc_points *points,
+ * one piece travels while the next is read; what is pinned already goes as it is. The last record
+ * need not be there beyond its fields. */
+static cudaError_t upload(struct voxelizer *v, const struct spc_points *points, size_t extent,
                           cudaStream_t stream)
 {
-    size_t bytes = (size_t)points->count * points->stride;
+    size_t bytes = points->count ? (size_t)(points->count - 1) * points->stride + extent : 0;
     const unsigned char *from = points->data;
     cudaError_t code = cudaSuccess;
 
@@ -244,12 +256,20 @@ static cudaError_t start(struct voxelizer *v, const struct spc_points *from)
     cudaError_t code = cudaSuccess;
 
     describe(v, from, &points);
-    if (from->memory == SPC_MEMORY_HOST)
-        code = upload(v, from, stream);
+    if (v->unclear)
+        code = clear(v, stream);
+    v->unclear = true; /* until all is launched */
+    if (!code && from->memory == SPC_MEMORY_HOST)
+        code = upload(v, from, extent_of(v, from), stream);
     if (!code)
         code = v->plan->options.cuda_graph ? replay(v, &points, stream)
                                            : spc_cuda_voxelize(&v->voxels, &points, stream);
-    return code ? code : cudaEventRecord(v->end, stream);
+    if (!code)
+        code = cudaEventRecord(v->end, stream);
+    v->unclear = code != cudaSuccess;
+    if (code)
+        cudaStreamSynchronize(stream); /* for what was launched */
+    return code;
 }
 
 /* Memory and stream of a frame. */
@@ -404,8 +424,7 @@ static enum spc_status make(struct voxelizer *v, struct spc_error *err)
     status = make_fixed(v, err);
     if (!status)
         status = make_room(v, FIRST_ROOM, err);
-    if (!status && (code = reset(v)))
-        status = spc__cuda_fail(err, code, "clearing the voxelizer");
+    v->unclear = true;
     return status ? status : warm_up(v, err);
 }
 
