@@ -225,6 +225,9 @@ extern "C" cudaError_t spc_cuda_index_reset(const struct spc_cuda_sites *levels,
             code = cudaMemsetAsync(sites->mask, 0, words * sizeof(*sites->mask), stream);
         if (!code) /* read beside the mask, and not used, where that is 0 */
             code = cudaMemsetAsync(sites->base, 0, words * sizeof(*sites->base), stream);
+        if (!code) /* read before it is known how many rows there are */
+            code = cudaMemsetAsync(sites->coords, 0,
+                                   (size_t)sites->bound * 4 * sizeof(*sites->coords), stream);
         if (!code)
             code = cudaMemsetAsync(sites->count, 0, sizeof(*sites->count), stream);
     }

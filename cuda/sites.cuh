@@ -34,8 +34,8 @@ static __device__ __forceinline__ int32_t spc_cuda_row(const struct spc_cuda_sit
     if (!spc_cuda_inside(sites, z, y, x))
         return -1;
     word = spc_cuda_column(sites, y, x) * sites.words + (z >> 6);
-    bits = sites.mask[word];
-    row = sites.base[word] + __popcll(bits & (bit - 1));
+    bits = __ldcg(sites.mask + word); /* some callers run before the kernel in front has ended */
+    row = __ldcg(sites.base + word) + __popcll(bits & (bit - 1));
     return bits & bit && row < sites.bound ? (int32_t)row : -1;
 }
 

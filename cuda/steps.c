@@ -104,7 +104,8 @@ static cudaError_t launch_fast(struct spc__cuda *cuda, const struct spc__cuda_st
         .bound = extent.bound,
         .act = node->act,
         .slope = node->act_slope,
-        .blobs_settled = !step->unsettled,
+        /* Behind an event, the blobs' own kernel may be one that still runs. */
+        .blobs_settled = !step->unsettled && step->waits < 0,
     };
 
     return spc_cuda_conv_fast(&conv, cuda->ways[index], stream);
