@@ -119,18 +119,31 @@ static __device__ __forceinline__ struct four_words load_words(const uint64_t *m
     return {{low.x, low.y, high.x, high.y}};
 }
 
-/* Coordinates of the sites of word `i` of a tile, rows from `row` on. */
+/* Coordinates of rows from `row` on: z is that of `at` plus the number of each bit. */
+static __device__ __forceinline__ void write_half(const struct spc_cuda_sites &sites, uint2 at,
+                                                  uint32_t bits, uint32_t row)
+{
+    uint32_t bound = (uint32_t)min(sites.bound, (int64_t)UINT32_MAX);
+
+#pragma unroll 1
+    for (; bits && row < bound; bits &= bits - 1, row++)
+        ((uint2 *)sites.coords)[row] = make_uint2(at.x + __ffs(bits) - 1, at.y);
+}
+
+/* Coordinates of the sites of word `i` of a tile, rows from `row` on. Most frames have few sites in
+ * one half of it. */
 static __device__ __forceinline__ void write_coords(const struct spc_cuda_sites &sites,
                                                     int32_t tile, int32_t i, uint64_t bits,
                                                     uint32_t row)
 {
     int32_t column = sites.words == 1 ? i : i / sites.words, z = (i - column * sites.words) * 64;
-    short y = (short)(tile / sites.tiles_x * SPC_CUDA_TILE_Y + column / SPC_CUDA_TILE_X);
-    short x = (short)(tile % sites.tiles_x * SPC_CUDA_TILE_X + column % SPC_CUDA_TILE_X);
+    int32_t y = tile / sites.tiles_x * SPC_CUDA_TILE_Y + column / SPC_CUDA_TILE_X;
+    int32_t x = tile % sites.tiles_x * SPC_CUDA_TILE_X + column % SPC_CUDA_TILE_X;
+    uint2 at = make_uint2((uint32_t)z | (uint32_t)y << 16, (uint32_t)x); /* z, y, x, 0 */
 
-#pragma unroll 1
-    for (; bits && row < sites.bound; bits &= bits - 1, row++)
-        ((short4 *)sites.coords)[row] = make_short4((short)(z + __ffsll(bits) - 1), y, x, 0);
+    write_half(sites, at, (uint32_t)bits, row);
+    at.x += 32;
+    write_half(sites, at, (uint32_t)(bits >> 32), row + __popc((uint32_t)bits));
 }
 
 /* The words of each lane, the first of them number `i` of the tile; returns the next row. */
