@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Tile blobs from neighbour tables, on the host. */
 #include "cuda_blobs.h"
+#include "device.h"
 
 #include "base/pool.h"
 
@@ -168,4 +169,13 @@ void sites_blobs(struct check *check, struct host_blobs *blobs,
     make_blobs(check, blobs, out->count);
     spc__pairs_clear(&pairs);
     spc__pool_destroy(pool);
+}
+
+void *device_blobs(struct check *check, const struct host_blobs *blobs, int64_t bound)
+{
+    size_t bytes = (size_t)(spc_cuda_blob_tiles(bound) * blobs->form.stride);
+    void *all = check_alloc(check, bytes);
+
+    memcpy(all, blobs->form.blobs, blobs->bytes);
+    return device_copy(all, bytes);
 }

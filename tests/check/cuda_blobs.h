@@ -26,4 +26,7 @@ void sites_blobs(struct check *check, struct host_blobs *blobs,
                  const struct spc__geometry *geometry, const struct spc__sites *in,
                  const struct spc__sites *out, int32_t max_halo);
 
+/* A copy on the device, with memory for the tiles of `bound` rows: rubbish past those there are. */
+void *device_blobs(struct check *check, const struct host_blobs *blobs, int64_t bound);
+
 #endif

@@ -105,7 +105,7 @@ static void upload(struct check *check, struct conv_case *c)
                        image);
     conv->bound = c->rows + EXTRA_ROWS;
     conv->blobs = c->blobs.form;
-    conv->blobs.blobs = device_copy(c->blobs.form.blobs, c->blobs.bytes);
+    conv->blobs.blobs = device_blobs(check, &c->blobs, conv->bound);
     conv->in = device_copy(c->in, (size_t)(c->in_rows * conv->in_stride) * 2);
     conv->residual = c->residual ? device_copy(c->residual, (size_t)(c->rows * conv->cout) * 2)
                                  : NULL;
@@ -120,13 +120,13 @@ static void compare(struct check *check, struct conv_case *c, enum spc_cuda_conv
     size_t all = count + (size_t)(EXTRA_ROWS * c->conv.cout);
     uint16_t *actual = check_alloc(check, all * sizeof(*actual));
     float *values = check_alloc(check, count * sizeof(*values) + 1);
-    const char *name = way == SPC_CUDA_CONV_MMA ? "mma" : "wgmma";
+    const char *name = spc_cuda_conv_way_name(way);
     cudaError_t code;
     bool untouched = true;
 
     c->conv.out = device_alloc(all * sizeof(*actual));
     code = spc_cuda_conv_fast(&c->conv, way, NULL);
-    if (way == SPC_CUDA_CONV_WGMMA && code == cudaErrorNotSupported)
+    if (way > SPC_CUDA_CONV_MMA && code == cudaErrorNotSupported)
         return;
     if (!device_ok(check, name, code))
         return;
@@ -166,8 +166,8 @@ static void run_setup(struct check *check, const struct setup *s)
                "%d > %d channels are refused", s->cin, s->cout);
     make_values(check, &c, s->residual);
     upload(check, &c);
-    compare(check, &c, SPC_CUDA_CONV_MMA);
-    compare(check, &c, SPC_CUDA_CONV_WGMMA);
+    for (int way = SPC_CUDA_CONV_BEST; way < SPC_CUDA_CONV_WAYS; way++)
+        compare(check, &c, (enum spc_cuda_conv_way)way);
     device_release();
     check_release(check);
 }

@@ -80,7 +80,7 @@ static void bench_layer(struct check *check, const struct layer *layer,
     bool subm = in == out;
     struct host_blobs blobs;
     int32_t count = (int32_t)out->count;
-    struct run run = {.way = SPC_CUDA_CONV_WGMMA};
+    struct run run = {.way = SPC_CUDA_CONV_WAYS};
     double flop;
 
     sites_blobs(check, &blobs, subm ? &centerpoint_subm : &centerpoint_down[layer->in_level], in,
@@ -103,13 +103,12 @@ static void bench_layer(struct check *check, const struct layer *layer,
         .act = SPC__ACT_RELU,
         .blobs_settled = true,
     };
-    run.conv.blobs.blobs = device_copy(blobs.form.blobs, blobs.bytes);
-    for (; run.way >= SPC_CUDA_CONV_MMA; run.way--) {
+    run.conv.blobs.blobs = device_blobs(check, &blobs, CENTERPOINT_BOUND);
+    while (--run.way > SPC_CUDA_CONV_BEST) {
         char label[64];
 
         snprintf(label, sizeof(label), "%s %d > %d, %d rows, %d of them",
-                 run.way == SPC_CUDA_CONV_MMA ? "mma" : "wgmma", layer->cin, layer->cout, count,
-                 LAUNCHES);
+                 spc_cuda_conv_way_name(run.way), layer->cin, layer->cout, count, LAUNCHES);
         if (spc_cuda_conv_fast(&run.conv, run.way, NULL) != cudaErrorNotSupported)
             device_bench(check, label, flop, "flop", launch_chain, &run);
     }
