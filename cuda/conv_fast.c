@@ -11,6 +11,8 @@ const char *spc_cuda_conv_way_name(enum spc_cuda_conv_way way)
         return "mma";
     case SPC_CUDA_CONV_WGMMA:
         return "wgmma";
+    case SPC_CUDA_CONV_TEAMS:
+        return "teams";
     case SPC_CUDA_CONV_WAYS:
         break;
     }
@@ -73,6 +75,23 @@ bool spc_cuda_conv_fast_supported(int32_t cin, int32_t cout, int32_t in_stride,
            fits(&job, spc_cuda_conv_shape(cin, cout), (size_t)device.shared);
 }
 
+/* For BEST the first that is there. */
+static cudaError_t launch_wgmma(struct conv_job *job, struct spc_cuda_conv_shape shape,
+                                enum spc_cuda_conv_way way, const struct device *device,
+                                cudaStream_t stream)
+{
+    cudaError_t code = cudaErrorNotSupported;
+
+    if (device->major != 9 || device->minor != 0)
+        return cudaErrorNotSupported;
+    if (way == SPC_CUDA_CONV_BEST || way == SPC_CUDA_CONV_TEAMS)
+        code = spc_cuda_conv_teams(job, shape, device->processors, stream);
+    if (way == SPC_CUDA_CONV_TEAMS || code != cudaErrorNotSupported)
+        return code;
+    return (shape.depth <= 32 ? spc_cuda_conv_wgmma_narrow : spc_cuda_conv_wgmma_wide)(
+        job, shape, device->processors, stream);
+}
+
 cudaError_t spc_cuda_conv_fast(const struct spc_cuda_conv_fast *conv, enum spc_cuda_conv_way way,
                                cudaStream_t stream)
 {
@@ -83,13 +102,10 @@ cudaError_t spc_cuda_conv_fast(const struct spc_cuda_conv_fast *conv, enum spc_c
 
     if (code)
         return code;
-    if (way != SPC_CUDA_CONV_MMA && device.major == 9 && device.minor == 0) {
-        code = (shape.depth <= 32 ? spc_cuda_conv_wgmma_narrow : spc_cuda_conv_wgmma_wide)(
-            &job, shape, device.processors, stream);
-        if (code != cudaErrorNotSupported)
+    if (way != SPC_CUDA_CONV_MMA) {
+        code = launch_wgmma(&job, shape, way, &device, stream);
+        if (way != SPC_CUDA_CONV_BEST || code != cudaErrorNotSupported)
             return code;
     }
-    if (way == SPC_CUDA_CONV_WGMMA)
-        return cudaErrorNotSupported;
     return spc_cuda_conv_mma(&job, shape, device.processors, (size_t)device.shared, stream);
 }

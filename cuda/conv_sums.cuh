@@ -23,12 +23,41 @@ template <int GROUP> static __device__ __forceinline__ int channel_of(int first,
     return first + g * GROUP * 8 + lane % 4 * 2 * GROUP;
 }
 
-/* Sums of one row begin with bias and residual: those of rows 8 * LOWER + lane / 4 of TILES n8
- * tiles. Loaded here, the residual comes while the halo does. */
+/* In a multiplication of 32 bits by 32. */
+static __device__ __forceinline__ uint64_t element_of(const struct spc_cuda_conv_fast &conv,
+                                                      int row, int channel)
+{
+    return (uint64_t)(uint32_t)row * (uint32_t)conv.cout + (uint32_t)channel;
+}
+
+/* Sums begin with the bias. */
+template <int TILES, int GROUP>
+static __device__ __forceinline__ void begin_bias(const struct spc_cuda_conv_fast &conv,
+                                                  float (&acc)[TILES][4], int first_channel,
+                                                  int lane)
+{
+#pragma unroll
+    for (int g = 0; g < TILES / GROUP; g++) {
+        int channel = channel_of<GROUP>(first_channel, g, lane);
+
+#pragma unroll
+        for (int j = 0; j < GROUP; j++) {
+            float2 bias = make_float2(0.0f, 0.0f);
+            float *sum = acc[g * GROUP + j];
+
+            if (channel < conv.cout)
+                bias = *(const float2 *)(conv.bias + channel + 2 * j);
+            sum[0] = sum[2] = bias.x;
+            sum[1] = sum[3] = bias.y;
+        }
+    }
+}
+
+/* Adds the residual of one row: to the sums of rows 8 * LOWER + lane / 4 of TILES n8 tiles. */
 template <int TILES, int GROUP, int LOWER>
-static __device__ __forceinline__ void begin_row(const struct spc_cuda_conv_fast &conv,
-                                                 float (&acc)[TILES][4], int row, int rows,
-                                                 int first_channel, int lane)
+static __device__ __forceinline__ void add_row(const struct spc_cuda_conv_fast &conv,
+                                               float (&acc)[TILES][4], int row, int rows,
+                                               int first_channel, int lane)
 {
     using chunk = halves<2 * GROUP>;
 
@@ -39,29 +68,36 @@ static __device__ __forceinline__ void begin_row(const struct spc_cuda_conv_fast
         const __half2 *pairs = (const __half2 *)&values;
 
         if (conv.residual && row < rows && channel < conv.cout)
-            values = *(const chunk *)((const __half *)conv.residual + (int64_t)row * conv.cout +
-                                      channel);
+            values =
+                *(const chunk *)((const __half *)conv.residual + element_of(conv, row, channel));
 #pragma unroll
         for (int j = 0; j < GROUP; j++) {
-            float2 bias = make_float2(0.0f, 0.0f), add = __half22float2(pairs[j]);
-            float *sum = &acc[g * GROUP + j][2 * LOWER];
+            float2 add = __half22float2(pairs[j]);
 
-            if (channel < conv.cout)
-                bias = *(const float2 *)(conv.bias + channel + 2 * j);
-            sum[0] = bias.x + add.x;
-            sum[1] = bias.y + add.y;
+            acc[g * GROUP + j][2 * LOWER] += add.x;
+            acc[g * GROUP + j][2 * LOWER + 1] += add.y;
         }
     }
 }
 
 /* Both rows of one product's sums: rows `row` and row + 8. */
 template <int TILES, int GROUP>
+static __device__ __forceinline__ void add_residual(const struct spc_cuda_conv_fast &conv,
+                                                    float (&acc)[TILES][4], int row, int rows,
+                                                    int first_channel, int lane)
+{
+    add_row<TILES, GROUP, 0>(conv, acc, row, rows, first_channel, lane);
+    add_row<TILES, GROUP, 1>(conv, acc, row + 8, rows, first_channel, lane);
+}
+
+/* Bias and residual. Loaded here, the residual comes while the halo does. */
+template <int TILES, int GROUP>
 static __device__ __forceinline__ void begin_sums(const struct spc_cuda_conv_fast &conv,
                                                   float (&acc)[TILES][4], int row, int rows,
                                                   int first_channel, int lane)
 {
-    begin_row<TILES, GROUP, 0>(conv, acc, row, rows, first_channel, lane);
-    begin_row<TILES, GROUP, 1>(conv, acc, row + 8, rows, first_channel, lane);
+    begin_bias<TILES, GROUP>(conv, acc, first_channel, lane);
+    add_residual<TILES, GROUP>(conv, acc, row, rows, first_channel, lane);
 }
 
 /* Activation and store of one row's sums. */
@@ -87,7 +123,7 @@ static __device__ __forceinline__ void finish_row(const struct spc_cuda_conv_fas
             pairs[j] = __floats2half2_rn(activate(sum[0], ACT, conv.slope),
                                          activate(sum[1], ACT, conv.slope));
         }
-        *(chunk *)((__half *)conv.out + (int64_t)row * conv.cout + channel) = values;
+        *(chunk *)((__half *)conv.out + element_of(conv, row, channel)) = values;
     }
 }
 
