@@ -34,6 +34,13 @@ static __device__ __forceinline__ void order_weights(const struct conv_job &job,
     }
 }
 
+/* Until they are there: also where no tile needed them, a copy must not outlive its block. */
+static __device__ __forceinline__ void wait_for_weights(uint32_t barriers)
+{
+    for (int i = 0; i < CHUNKS; i++)
+        barrier_wait(barriers + i * 8, 0);
+}
+
 /* Products of a tile's rows with the weights, added to its sums. */
 template <int DEPTH, int WIDTH> struct multiply {
     uint64_t first;    /* describes the columns of step 0 */
@@ -175,6 +182,8 @@ static __global__ void __launch_bounds__(TEAMS *TEAM, 1)
     if (!job.conv.blobs_settled)
         settle();
     team_tiles<DEPTH, WIDTH, TEAMS>(job, self, multiply);
+    if (threadIdx.x == TEAMS * TEAM - 32)
+        wait_for_weights(at);
 #endif
 }
 
