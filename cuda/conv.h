@@ -46,12 +46,13 @@ struct spc_cuda_conv_fast {
 enum spc_cuda_conv_way {
     SPC_CUDA_CONV_BEST,  /* what is fastest on the current device */
     SPC_CUDA_CONV_MMA,   /* mma.sync: compute capability 8.0 and above */
+    SPC_CUDA_CONV_MMA_SHALLOW, /* the same, 64 of 128 input channels at a time */
     SPC_CUDA_CONV_WGMMA, /* wgmma: 9.0 */
     SPC_CUDA_CONV_TEAMS, /* the same with weights that stay: few channels, 3 x 3 x 3 */
     SPC_CUDA_CONV_WAYS,  /* how many there are */
 };
 
-/* "best", "mma", "wgmma", "teams": the name in a tuning file, never another's. */
+/* "best", "mma" and so on: the name in a tuning file, never another's. */
 const char *spc_cuda_conv_way_name(enum spc_cuda_conv_way way);
 
 /* Whether the fast convolution takes these channels, and blobs of this shape, on the current

@@ -9,6 +9,8 @@ const char *spc_cuda_conv_way_name(enum spc_cuda_conv_way way)
         return "best";
     case SPC_CUDA_CONV_MMA:
         return "mma";
+    case SPC_CUDA_CONV_MMA_SHALLOW:
+        return "mma-shallow";
     case SPC_CUDA_CONV_WGMMA:
         return "wgmma";
     case SPC_CUDA_CONV_TEAMS:
@@ -47,6 +49,7 @@ static struct conv_job make_job(const struct spc_cuda_conv_fast *conv)
     struct spc_cuda_conv_shape shape = spc_cuda_conv_shape(conv->cin, conv->cout);
     struct conv_job job = {.conv = *conv, .blocks = shape.blocks, .chunks = shape.chunks};
 
+    job.step_images = shape.depth / spc_cuda_conv_slice(shape);
     /* Up to a whole batch of the shallowest kernel, four steps. */
     job.table_steps = (conv->blobs.groups * conv->blobs.run + 3) / 4 * 4;
     return job;
@@ -92,6 +95,32 @@ static cudaError_t launch_wgmma(struct conv_job *job, struct spc_cuda_conv_shape
         job, shape, device->processors, stream);
 }
 
+/* Shared memory of 99 KB, as sm_86, 89 and 120 give a block, holds 140 halo rows of 128 channels,
+ * but most tiles meet 200 to 300: twice as many fit of half the depth. */
+static bool better_shallow(const struct conv_job *job, struct spc_cuda_conv_shape shape,
+                           size_t shared)
+{
+    size_t room = shared - spc_cuda_mma_fixed(job, shape.width);
+
+    return shape.depth > SPC_CUDA_CONV_SLICE &&
+           spc_cuda_halo_capacity(job, room, (size_t)shape.depth * 2) < 2 * SPC_CUDA_BLOB_ROWS;
+}
+
+static cudaError_t launch_mma(struct conv_job *job, struct spc_cuda_conv_shape shape,
+                              enum spc_cuda_conv_way way, const struct device *device,
+                              cudaStream_t stream)
+{
+    size_t shared = (size_t)device->shared;
+
+    if (way == SPC_CUDA_CONV_MMA_SHALLOW && shape.depth <= SPC_CUDA_CONV_SLICE)
+        return cudaErrorNotSupported;
+    if (way == SPC_CUDA_CONV_MMA_SHALLOW || better_shallow(job, shape, shared)) {
+        job->chunks *= shape.depth / SPC_CUDA_CONV_SLICE;
+        shape.depth = SPC_CUDA_CONV_SLICE;
+    }
+    return spc_cuda_conv_mma(job, shape, device->processors, shared, stream);
+}
+
 cudaError_t spc_cuda_conv_fast(const struct spc_cuda_conv_fast *conv, enum spc_cuda_conv_way way,
                                cudaStream_t stream)
 {
@@ -102,10 +131,10 @@ cudaError_t spc_cuda_conv_fast(const struct spc_cuda_conv_fast *conv, enum spc_c
 
     if (code)
         return code;
-    if (way != SPC_CUDA_CONV_MMA) {
+    if (way != SPC_CUDA_CONV_MMA && way != SPC_CUDA_CONV_MMA_SHALLOW) {
         code = launch_wgmma(&job, shape, way, &device, stream);
         if (way != SPC_CUDA_CONV_BEST || code != cudaErrorNotSupported)
             return code;
     }
-    return spc_cuda_conv_mma(&job, shape, device.processors, (size_t)device.shared, stream);
+    return launch_mma(&job, shape, way, &device, stream);
 }

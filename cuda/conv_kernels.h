@@ -18,6 +18,7 @@ struct conv_job {
     int32_t blocks, chunks;
     int32_t capacity;    /* halo rows that fit into shared memory */
     int32_t table_steps; /* steps that fit into the table */
+    int32_t step_images; /* of packed weights: a kernel may be shallower than these */
 };
 
 #ifdef __cplusplus

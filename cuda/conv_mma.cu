@@ -64,7 +64,7 @@ static __device__ __forceinline__ void list_steps(const struct conv_job &job,
 
 /* Starts the copy of a batch's weights, where there is such a batch. */
 template <int DEPTH, int WIDTH>
-static __device__ __forceinline__ void copy_weights(const uint8_t *weights,
+static __device__ __forceinline__ void copy_weights(const uint8_t *weights, int step_images,
                                                     const struct places &at, int batch,
                                                     int batches)
 {
@@ -75,7 +75,7 @@ static __device__ __forceinline__ void copy_weights(const uint8_t *weights,
         int image = i / (form::image / 16);
         int step = at.steps[batch / form::slices * form::batch_steps + image];
         const uint8_t *from =
-            weights + (int64_t)(step * form::slices + batch % form::slices) * form::image;
+            weights + (int64_t)(step * step_images + batch % form::slices) * form::image;
 
         copy16(stage + i * 16, from + i % (form::image / 16) * 16, true);
     }
@@ -156,12 +156,12 @@ sum_pass(float (&acc)[part<WIDTH>::matrices][part<WIDTH>::tiles][4], const struc
     copy_commit();
     __syncthreads();
     for (int batch = 0; batch < STAGES - 1; batch++)
-        copy_weights<DEPTH, WIDTH>(weights, at, batch, batches);
+        copy_weights<DEPTH, WIDTH>(weights, job.step_images, at, batch, batches);
 #pragma unroll 1
     for (int batch = 0; batch < batches; batch++) {
         copy_wait<STAGES - 2>();
         __syncthreads();
-        copy_weights<DEPTH, WIDTH>(weights, at, batch + STAGES - 1, batches);
+        copy_weights<DEPTH, WIDTH>(weights, job.step_images, at, batch + STAGES - 1, batches);
         multiply_batch<DEPTH, WIDTH>(acc, at, batch, first_row, first_column, lane);
     }
 }
@@ -195,6 +195,19 @@ finish_tile(const float (&acc)[part<WIDTH>::matrices][part<WIDTH>::tiles][4],
                                   first_channel<WIDTH>(), threadIdx.x % 32);
 }
 
+/* The first image of a chunk; packed chunks may be of several. */
+template <int DEPTH, int WIDTH>
+static __device__ __forceinline__ const uint8_t *chunk_weights(const struct conv_job &job,
+                                                               int chunk)
+{
+    using form = shape<DEPTH, WIDTH>;
+    int together = job.step_images / form::slices, index = blockIdx.y * job.chunks + chunk;
+    int64_t images = (job.conv.blobs.groups * job.conv.blobs.run + 1) * job.step_images;
+
+    return (const uint8_t *)job.conv.weights +
+           (index / together * images + index % together * form::slices) * form::image;
+}
+
 /* The tile's blob, whole. */
 static __device__ __forceinline__ void fetch_blob(const struct conv_job &job,
                                                   const struct places &at, int index)
@@ -214,9 +227,6 @@ static __device__ __forceinline__ void one_tile(const struct conv_job &job,
                                                 const struct places &at, int index, int rows)
 {
     struct tile tile = open_tile<DEPTH, WIDTH>(job, at.blob);
-    int64_t bytes = (int64_t)(job.conv.blobs.groups * job.conv.blobs.run + 1) * DEPTH * WIDTH * 2;
-    const uint8_t *weights =
-        (const uint8_t *)job.conv.weights + blockIdx.y * job.chunks * bytes;
     float acc[part<WIDTH>::matrices][part<WIDTH>::tiles][4];
 
 #pragma unroll
@@ -228,8 +238,9 @@ static __device__ __forceinline__ void one_tile(const struct conv_job &job,
     for (int chunk = 0; chunk < job.chunks; chunk++)
 #pragma unroll 1
         for (int first = 0; first < tile.steps; first += tile.pass_steps)
-            sum_pass<DEPTH, WIDTH>(acc, job, tile, at, weights + chunk * bytes, first,
-                                   min(tile.pass_steps, tile.steps - first), chunk * DEPTH);
+            sum_pass<DEPTH, WIDTH>(acc, job, tile, at, chunk_weights<DEPTH, WIDTH>(job, chunk),
+                                   first, min(tile.pass_steps, tile.steps - first),
+                                   chunk * DEPTH);
     finish_tile<DEPTH, WIDTH>(acc, job, index, rows);
 }
 
