@@ -4,10 +4,10 @@
  *
  *     out[row] = act(bias + sum over k of in[neighbour k of row] * weights[k] + residual[row])
  *
- * A convolution's sums run in an order that depends on nothing but its own blobs and weights:
- * equal frames give equal bits. Kernels read the row count on the device. Launches are
- * asynchronous, allocate nothing and may overlap the end of the kernel before them; they work in
- * graphs. Thread-safety: any thread.
+ * A convolution's sums run in an order that depends on nothing but its own blobs and weights, and
+ * on how many rows there are: equal frames give equal bits. Kernels read the row count on the
+ * device. Launches are asynchronous, allocate nothing and may overlap the end of the kernel before
+ * them; they work in graphs. Thread-safety: any thread.
  */
 #ifndef SPC_CUDA_CONV_H
 #define SPC_CUDA_CONV_H
@@ -44,11 +44,14 @@ struct spc_cuda_conv_fast {
 };
 
 enum spc_cuda_conv_way {
-    SPC_CUDA_CONV_BEST,  /* what is fastest on the current device */
+    SPC_CUDA_CONV_BEST,  /* what is fastest on the current device, as a rule */
     SPC_CUDA_CONV_MMA,   /* mma.sync: compute capability 8.0 and above */
     SPC_CUDA_CONV_MMA_SHALLOW, /* the same, 64 of 128 input channels at a time */
-    SPC_CUDA_CONV_WGMMA, /* wgmma: 9.0 */
+    SPC_CUDA_CONV_WGMMA, /* wgmma: 9.0; every block has tiles of its own */
     SPC_CUDA_CONV_TEAMS, /* the same with weights that stay: few channels, 3 x 3 x 3 */
+    /* From 64 input channels on, where tiles are few: clusters of up to 2 or 4 blocks share one. */
+    SPC_CUDA_CONV_WGMMA_2,
+    SPC_CUDA_CONV_WGMMA_4,
     SPC_CUDA_CONV_WAYS,  /* how many there are */
 };
 

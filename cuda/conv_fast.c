@@ -15,6 +15,10 @@ const char *spc_cuda_conv_way_name(enum spc_cuda_conv_way way)
         return "wgmma";
     case SPC_CUDA_CONV_TEAMS:
         return "teams";
+    case SPC_CUDA_CONV_WGMMA_2:
+        return "wgmma-2";
+    case SPC_CUDA_CONV_WGMMA_4:
+        return "wgmma-4";
     case SPC_CUDA_CONV_WAYS:
         break;
     }
@@ -78,23 +82,6 @@ bool spc_cuda_conv_fast_supported(int32_t cin, int32_t cout, int32_t in_stride,
            fits(&job, spc_cuda_conv_shape(cin, cout), (size_t)device.shared);
 }
 
-/* For BEST the first that is there. */
-static cudaError_t launch_wgmma(struct conv_job *job, struct spc_cuda_conv_shape shape,
-                                enum spc_cuda_conv_way way, const struct device *device,
-                                cudaStream_t stream)
-{
-    cudaError_t code = cudaErrorNotSupported;
-
-    if (device->major != 9 || device->minor != 0)
-        return cudaErrorNotSupported;
-    if (way == SPC_CUDA_CONV_BEST || way == SPC_CUDA_CONV_TEAMS)
-        code = spc_cuda_conv_teams(job, shape, device->processors, stream);
-    if (way == SPC_CUDA_CONV_TEAMS || code != cudaErrorNotSupported)
-        return code;
-    return (shape.depth <= 32 ? spc_cuda_conv_wgmma_narrow : spc_cuda_conv_wgmma_wide)(
-        job, shape, device->processors, stream);
-}
-
 /* Shared memory of 99 KB, as sm_86, 89 and 120 give a block, holds 140 halo rows of 128 channels,
  * but most tiles meet 200 to 300: twice as many fit of half the depth. */
 static bool better_shallow(const struct conv_job *job, struct spc_cuda_conv_shape shape,
@@ -119,6 +106,48 @@ static cudaError_t launch_mma(struct conv_job *job, struct spc_cuda_conv_shape s
         shape.depth = SPC_CUDA_CONV_SLICE;
     }
     return spc_cuda_conv_mma(job, shape, device->processors, shared, stream);
+}
+
+/* How many blocks may share a tile. Adding their sums up takes about as long as 6 steps of 64
+ * channels; where none is shared, larger clusters start later. */
+static int cluster_of(const struct conv_job *job, struct spc_cuda_conv_shape shape,
+                      enum spc_cuda_conv_way way)
+{
+    int steps = job->conv.blobs.groups * job->conv.blobs.run * job->chunks;
+
+    if (way == SPC_CUDA_CONV_BEST)
+        return steps < 9 ? 1 : shape.depth < 128 ? 2 : 4;
+    return way == SPC_CUDA_CONV_WGMMA_4 ? 4 : way == SPC_CUDA_CONV_WGMMA_2 ? 2 : 1;
+}
+
+static cudaError_t launch_wide(struct conv_job *job, struct spc_cuda_conv_shape shape,
+                               enum spc_cuda_conv_way way, int processors, cudaStream_t stream)
+{
+    cudaError_t code =
+        spc_cuda_conv_wgmma_wide(job, shape, cluster_of(job, shape, way), processors, stream);
+
+    if (way == SPC_CUDA_CONV_BEST && code == cudaErrorNotSupported)
+        code = spc_cuda_conv_wgmma_wide(job, shape, 1, processors, stream);
+    return code;
+}
+
+/* For BEST the first that is there. */
+static cudaError_t launch_wgmma(struct conv_job *job, struct spc_cuda_conv_shape shape,
+                                enum spc_cuda_conv_way way, const struct device *device,
+                                cudaStream_t stream)
+{
+    bool clusters = way == SPC_CUDA_CONV_WGMMA_2 || way == SPC_CUDA_CONV_WGMMA_4;
+    cudaError_t code = cudaErrorNotSupported;
+
+    if (device->major != 9 || device->minor != 0 || (clusters && shape.depth <= 32))
+        return cudaErrorNotSupported;
+    if (way == SPC_CUDA_CONV_BEST || way == SPC_CUDA_CONV_TEAMS)
+        code = spc_cuda_conv_teams(job, shape, device->processors, stream);
+    if (way == SPC_CUDA_CONV_TEAMS || code != cudaErrorNotSupported)
+        return code;
+    if (shape.depth <= 32)
+        return spc_cuda_conv_wgmma_narrow(job, shape, device->processors, stream);
+    return launch_wide(job, shape, way, device->processors, stream);
 }
 
 cudaError_t spc_cuda_conv_fast(const struct spc_cuda_conv_fast *conv, enum spc_cuda_conv_way way,

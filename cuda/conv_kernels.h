@@ -27,13 +27,13 @@ extern "C" {
 
 /* Kernels of the shapes that spc_cuda_conv_shape() gives; on Hopper, narrow ones are up to 32 input
  * channels deep. cudaErrorNotSupported where this build has none. `processors`: multiprocessors of
- * the device. */
+ * the device. `cluster`: blocks that share a tile where tiles are few, 1, 2 or 4. */
 cudaError_t spc_cuda_conv_teams(struct conv_job *job, struct spc_cuda_conv_shape shape,
                                 int processors, cudaStream_t stream);
 cudaError_t spc_cuda_conv_wgmma_narrow(struct conv_job *job, struct spc_cuda_conv_shape shape,
                                        int processors, cudaStream_t stream);
 cudaError_t spc_cuda_conv_wgmma_wide(struct conv_job *job, struct spc_cuda_conv_shape shape,
-                                     int processors, cudaStream_t stream);
+                                     int cluster, int processors, cudaStream_t stream);
 cudaError_t spc_cuda_conv_mma(struct conv_job *job, struct spc_cuda_conv_shape shape,
                               int processors, size_t shared, cudaStream_t stream);
 

@@ -94,17 +94,18 @@ struct tile {
     int pass_steps;  /* most steps of a pass */
 };
 
+/* A tile and those of its active steps that are `mine`. */
 template <int DEPTH, int WIDTH>
 static __device__ __forceinline__ struct tile open_tile(const struct conv_job &job,
-                                                        const uint8_t *blob)
+                                                        const uint8_t *blob, uint32_t mine = ~0u)
 {
     constexpr int together = shape<DEPTH, WIDTH>::batch_steps;
     uint2 header = *(const uint2 *)blob;
     struct tile tile;
 
     tile.blob = blob;
-    tile.active = header.x;
-    tile.steps = __popc(header.x);
+    tile.active = header.x & mine;
+    tile.steps = __popc(tile.active);
     tile.halo = (int)header.y;
     tile.direct = tile.halo >= 0 && tile.halo <= job.capacity;
     tile.pass_steps =
@@ -221,15 +222,17 @@ static __device__ __forceinline__ void fill_direct(const struct conv_job &job,
     for (int i = warp; i < job.conv.blobs.groups * 2; i += THREADS / 32) {
         int step = i / 2 * run, at = __popc(tile.active & below(step));
         int first = i % 2 * 64 + thread % 32 * 2;
-        uint32_t active = tile.active >> step;
+        uint32_t active = tile.active >> step & below(run);
         struct entry even = read_entry(tile, i / 2 * TILE_ROWS + first);
         struct entry odd = read_entry(tile, i / 2 * TILE_ROWS + first + 1);
 
+        if (!active)
+            continue;
 #pragma unroll
         for (int m = 0; m < SPC_CUDA_BLOB_MAX_RUN; m++) {
             uint32_t entries = place_member<DEPTH>(even, odd, m);
 
-            if (m < run && (active >> m & 1))
+            if (active >> m & 1)
                 *(uint32_t *)(pass.table + at++ * TILE_ROWS + first) = entries;
         }
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The pieces of the fast convolution on Hopper (sm_90a): where things are in shared memory, the
- * ring of weights, the warp that orders them, and the products.
+ * ring of weights, and the warp that orders them. See conv_wgmma_products.cuh for the products.
  *
  * Two warpgroups compute, 64 rows of a tile each, and a warp of its own does nothing but order:
  * images of weights come through a ring of stages by bulk copies. Rows are gathered by ldmatrix
@@ -14,7 +14,6 @@
 #define SPC_CUDA_CONV_WGMMA_CUH
 
 #include "cuda/conv_kernels.h"
-#include "cuda/conv_sums.cuh"
 #include "cuda/conv_tile.cuh"
 #include "cuda/hopper.cuh"
 #include "cuda/launch.cuh"
@@ -67,6 +66,32 @@ static __device__ __forceinline__ void advance(struct turn &turn)
     }
 }
 
+/* Finds its places in the block's shared memory, and prepares barriers and rows of zeros. */
+template <int DEPTH, int WIDTH>
+static __device__ __forceinline__ struct places open_block(const struct conv_job &job,
+                                                           uint8_t *memory, uint64_t *barriers)
+{
+    constexpr int ring = STAGES * shape<DEPTH, WIDTH>::stage;
+    uint8_t *table = memory + ring + (job.capacity + ZERO_ROWS) * DEPTH * 2;
+    /* The last through a shuffle, or the compiler works it out anew in every loop. */
+    struct places at = {shared_address(memory), shared_address(memory) + ring, (uint16_t *)table,
+                        table + job.table_steps * TILE_ROWS * 2,
+                        __shfl_sync(~0u, shared_address(barriers), 0)};
+
+    if (threadIdx.x == 0) {
+        for (int i = 0; i < STAGES; i++) {
+            barrier_init(barrier_at(at, FULL + i), 1);
+            barrier_init(barrier_at(at, EMPTY + i), CONSUMERS / 32);
+        }
+        barrier_init(barrier_at(at, BLOB_FULL), 1);
+        barrier_init(barrier_at(at, BLOB_EMPTY), CONSUMERS / 32);
+        asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    }
+    clear_zero_rows<DEPTH>(memory + ring, threadIdx.x);
+    __syncthreads();
+    return at;
+}
+
 /* ---- the warp that orders weights and blobs ---- */
 
 /* Orders the images of all active steps of one chunk of input channels. */
@@ -100,6 +125,29 @@ static __device__ __forceinline__ void order_chunk(const struct conv_job &job, u
     }
 }
 
+/* Orders a tile's blob, waits for it and then orders the weights of those of its active steps that
+ * are `mine`, for every chunk. */
+template <int DEPTH, int WIDTH>
+static __device__ __forceinline__ void order_tile(const struct conv_job &job,
+                                                  const struct places &at, int tile, uint32_t mine,
+                                                  uint32_t parity, struct turn &turn)
+{
+    int64_t chunk_bytes =
+        (int64_t)(job.conv.blobs.groups * job.conv.blobs.run + 1) * DEPTH * WIDTH * 2;
+    uint32_t full = barrier_at(at, BLOB_FULL);
+
+    barrier_wait(barrier_at(at, BLOB_EMPTY), parity ^ 1);
+    barrier_expect(full, (int)job.conv.blobs.stride);
+    bulk_copy(shared_address(at.blob), blob_of(job, tile), (int)job.conv.blobs.stride, full);
+    barrier_wait(full, parity);
+    mine &= ((const struct spc_cuda_blob_header *)at.blob)->active;
+    for (int chunk = 0; chunk < job.chunks; chunk++)
+        order_chunk<DEPTH, WIDTH>(job, mine,
+                                  (const uint8_t *)job.conv.weights +
+                                      (blockIdx.y * job.chunks + chunk) * chunk_bytes,
+                                  at, turn);
+}
+
 template <int DEPTH, int WIDTH>
 static __device__ __forceinline__ void order_weights(const struct conv_job &job,
                                                      const struct places &at)
@@ -107,153 +155,16 @@ static __device__ __forceinline__ void order_weights(const struct conv_job &job,
     struct turn turn = {0, 0};
     int tiles;
     uint32_t parity = 0;
-    int64_t chunk_bytes =
-        (int64_t)(job.conv.blobs.groups * job.conv.blobs.run + 1) * DEPTH * WIDTH * 2;
 
     if (!job.conv.blobs_settled)
         wait_for_previous();
     tiles = (int)spc_cuda_blob_tiles(conv_rows(job.conv));
     for (int i = blockIdx.x; i < tiles; i += gridDim.x) {
-        uint32_t active;
-
-        barrier_wait(barrier_at(at, BLOB_EMPTY), parity ^ 1);
-        barrier_expect(barrier_at(at, BLOB_FULL), (int)job.conv.blobs.stride);
-        bulk_copy(shared_address(at.blob), blob_of(job, i), (int)job.conv.blobs.stride,
-                  barrier_at(at, BLOB_FULL));
-        barrier_wait(barrier_at(at, BLOB_FULL), parity);
+        order_tile<DEPTH, WIDTH>(job, at, i, ~0u, parity, turn);
         parity ^= 1;
-        active = ((const struct spc_cuda_blob_header *)at.blob)->active;
-        for (int chunk = 0; chunk < job.chunks; chunk++)
-            order_chunk<DEPTH, WIDTH>(job, active,
-                                      (const uint8_t *)job.conv.weights +
-                                          (blockIdx.y * job.chunks + chunk) * chunk_bytes,
-                                      at, turn);
     }
     /* A kernel must not end before the one in front of it. */
     wait_for_previous();
-}
-
-/* ---- the warpgroups that compute ---- */
-
-/* The k16 fragments of 16 rows a warp, of one batch. `row` points into the table. */
-template <int DEPTH, int WIDTH>
-static __device__ __forceinline__ void load_batch(uint32_t (&rows)[BATCH_K16][4],
-                                                  const uint16_t *row, uint32_t halo, int lane,
-                                                  int batch)
-{
-    constexpr int k16s = shape<DEPTH, WIDTH>::k16s;
-    uint32_t address = 0;
-
-#pragma unroll
-    for (int e = 0; e < BATCH_K16; e++) {
-        int k16 = k16s <= BATCH_K16 ? e % k16s : batch % (k16s / BATCH_K16) * BATCH_K16 + e;
-
-        if (e % k16s == 0) {
-            int step = k16s <= BATCH_K16 ? batch * (BATCH_K16 / k16s) + e / k16s
-                                         : batch / (k16s / BATCH_K16);
-
-            address = halo + row[step * TILE_ROWS] * 16 ^ (lane & 16);
-        }
-        load_matrices(rows[e], address ^ k16 << 5);
-    }
-}
-
-/* Waits for a batch's weights and starts its products; goes on to the next stage. */
-template <int DEPTH, int WIDTH>
-static __device__ __forceinline__ void start_batch(float (&acc)[WIDTH / 8][4],
-                                                   const uint32_t (&rows)[BATCH_K16][4],
-                                                   const struct places &at, struct turn &turn)
-{
-    using form = shape<DEPTH, WIDTH>;
-    constexpr int k16s = form::slice / 16;
-
-    barrier_wait(barrier_at(at, FULL + turn.stage), turn.parity);
-    wgmma_fence();
-#pragma unroll
-    for (int e = 0; e < BATCH_K16; e++)
-        wgmma(acc, rows[e],
-              wgmma_columns<form::slice>(at.ring + turn.stage * form::stage +
-                                         e / k16s * form::image) +
-                  e % k16s * 2);
-    wgmma_commit();
-    advance(turn);
-}
-
-/* Gives the stage of the batch that has ended back. */
-static __device__ __forceinline__ void release(const struct places &at, int lane, int &stage)
-{
-    if (lane == 0)
-        barrier_arrive(barrier_at(at, EMPTY + stage));
-    stage = stage + 1 == STAGES ? 0 : stage + 1;
-}
-
-/* Adds the products of batches whose table and rows are in shared memory, one after the other:
- * for narrow blocks, many of which share a multiprocessor. */
-template <int DEPTH, int WIDTH>
-static __device__ __forceinline__ void multiply_in_turn(float (&acc)[WIDTH / 8][4],
-                                                        const struct places &at,
-                                                        const uint16_t *row, int lane,
-                                                        int batches, struct turn &turn)
-{
-    uint32_t rows[BATCH_K16][4];
-
-#pragma unroll 1
-    for (int batch = 0; batch < batches; batch++) {
-        int stage = turn.stage;
-
-        load_batch<DEPTH, WIDTH>(rows, row, at.halo, lane, batch);
-        start_batch<DEPTH, WIDTH>(acc, rows, at, turn);
-        wgmma_wait<0>();
-        release(at, lane, stage);
-    }
-}
-
-/* The same for wide blocks: a batch starts before the one in front of it has ended, and the rows of
- * the next are loaded meanwhile. */
-template <int DEPTH, int WIDTH>
-static __device__ __forceinline__ void multiply_ahead(float (&acc)[WIDTH / 8][4],
-                                                      const struct places &at,
-                                                      const uint16_t *row, int lane, int batches,
-                                                      struct turn &turn)
-{
-    uint32_t even[BATCH_K16][4], odd[BATCH_K16][4];
-    int stage = turn.stage, last = batches - 1;
-
-    load_batch<DEPTH, WIDTH>(even, row, at.halo, lane, 0);
-    start_batch<DEPTH, WIDTH>(acc, even, at, turn);
-    load_batch<DEPTH, WIDTH>(odd, row, at.halo, lane, min(1, last));
-#pragma unroll 1
-    for (int batch = 1; batch < batches; batch += 2) {
-        start_batch<DEPTH, WIDTH>(acc, odd, at, turn);
-        wgmma_wait<1>();
-        release(at, lane, stage);
-        load_batch<DEPTH, WIDTH>(even, row, at.halo, lane, min(batch + 1, last));
-        if (batch == last)
-            break;
-        start_batch<DEPTH, WIDTH>(acc, even, at, turn);
-        wgmma_wait<1>();
-        release(at, lane, stage);
-        load_batch<DEPTH, WIDTH>(odd, row, at.halo, lane, min(batch + 2, last));
-    }
-    wgmma_wait<0>();
-    release(at, lane, stage);
-}
-
-template <int DEPTH, int WIDTH>
-static __device__ __forceinline__ void multiply_pass(float (&acc)[WIDTH / 8][4],
-                                                     const struct places &at,
-                                                     const uint16_t *row, int lane, int steps,
-                                                     struct turn &turn)
-{
-    using form = shape<DEPTH, WIDTH>;
-    int batches = (steps + form::batch_steps - 1) / form::batch_steps * form::slices;
-
-    if (!batches)
-        return;
-    if constexpr (WIDTH < 64)
-        multiply_in_turn<DEPTH, WIDTH>(acc, at, row, lane, batches, turn);
-    else
-        multiply_ahead<DEPTH, WIDTH>(acc, at, row, lane, batches, turn);
 }
 
 #endif

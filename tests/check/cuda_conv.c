@@ -114,29 +114,41 @@ static void upload(struct check *check, struct conv_case *c)
     conv->count = device_copy(&rows, sizeof(rows));
 }
 
+/* Runs a case into new memory, poisoned; reads all of it, rows past the last included. */
+static cudaError_t run_way(struct conv_case *c, enum spc_cuda_conv_way way, uint16_t *actual,
+                           size_t size)
+{
+    cudaError_t code;
+
+    c->conv.out = device_alloc(size);
+    code = spc_cuda_conv_fast(&c->conv, way, NULL);
+    if (!code)
+        device_read(actual, c->conv.out, size);
+    return code;
+}
+
 static void compare(struct check *check, struct conv_case *c, enum spc_cuda_conv_way way)
 {
     size_t count = (size_t)(c->rows * c->conv.cout);
     size_t all = count + (size_t)(EXTRA_ROWS * c->conv.cout);
-    uint16_t *actual = check_alloc(check, all * sizeof(*actual));
+    size_t size = all * sizeof(uint16_t);
+    uint16_t *actual = check_alloc(check, size), *again = check_alloc(check, size);
     float *values = check_alloc(check, count * sizeof(*values) + 1);
     const char *name = spc_cuda_conv_way_name(way);
-    cudaError_t code;
+    cudaError_t code = run_way(c, way, actual, size);
     bool untouched = true;
 
-    c->conv.out = device_alloc(all * sizeof(*actual));
-    code = spc_cuda_conv_fast(&c->conv, way, NULL);
     if (way > SPC_CUDA_CONV_MMA && code == cudaErrorNotSupported)
         return;
-    if (!device_ok(check, name, code))
+    if (!device_ok(check, name, code) || !device_ok(check, name, run_way(c, way, again, size)))
         return;
-    device_read(actual, c->conv.out, all * sizeof(*actual));
     for (size_t i = 0; i < count; i++)
         values[i] = spc__half_to_float(actual[i]);
     check_close(check, name, values, c->expected, count, 1e-3, 2e-3);
     for (size_t i = count; i < all; i++)
         untouched = untouched && actual[i] == 0xa5a5;
     check_true(check, untouched, "%s wrote past the last row", name);
+    check_true(check, !memcmp(actual, again, size), "%s: a second run gives other bits", name);
 }
 
 struct setup {
@@ -223,6 +235,33 @@ static void test_rows(struct check *check)
     }
 }
 
+/* Numbers of tiles from less to more than any device has clusters and multiprocessors, so that 4,
+ * 2 and single blocks have a tile. */
+static void test_clusters(struct check *check)
+{
+    static const struct setup setups[] = {
+        {64, 64, 64, {3, 3, 3}, 700, 900, 200, SPC_CUDA_HALO_SUBM, true, true, SPC__ACT_RELU},
+        {64, 64, 64, {3, 3, 1}, 12000, 12000, 150, 128, true, false, SPC__ACT_LEAKY_RELU},
+        {64, 64, 64, {3, 1, 1}, 40000, 40000, 100, SPC_CUDA_HALO_SUBM, false, true, SPC__ACT_NONE},
+        {64, 128, 64, {3, 3, 3}, 3000, 9000, 500, SPC_CUDA_HALO_STRIDED, false, true,
+         SPC__ACT_RELU},
+        {128, 128, 128, {3, 3, 3}, 700, 900, 200, SPC_CUDA_HALO_SUBM, true, true, SPC__ACT_RELU},
+        {128, 128, 128, {1, 3, 3}, 7000, 7000, 300, SPC_CUDA_HALO_STRIDED, false, false,
+         SPC__ACT_SIGMOID},
+        {128, 128, 128, {1, 3, 3}, 2000, 9000, 900, SPC_CUDA_BLOB_MAX_HALO, true, true,
+         SPC__ACT_RELU},
+        {128, 128, 128, {3, 1, 1}, 18000, 18000, 200, SPC_CUDA_HALO_SUBM, true, true,
+         SPC__ACT_RELU},
+        {256, 192, 256, {2, 2, 1}, 2000, 2000, 200, SPC_CUDA_HALO_SUBM, true, true,
+         SPC__ACT_RELU},
+    };
+
+    if (!device_usable(check))
+        return;
+    for (size_t i = 0; i < sizeof(setups) / sizeof(setups[0]); i++)
+        run_setup(check, &setups[i]);
+}
+
 static void test_kernels(struct check *check)
 {
     static const int kernels[][3] = {{1, 1, 1}, {3, 1, 1}, {1, 3, 3}, {2, 2, 2}, {1, 5, 5},
@@ -274,6 +313,7 @@ static void test_halos(struct check *check)
 const struct check_case check_cuda_conv[] = {
     {"channels", test_channels, bench_layers},
     {"rows", test_rows, NULL},
+    {"clusters", test_clusters, bench_small_layers},
     {"kernels", test_kernels, NULL},
     {"halos", test_halos, NULL},
     {NULL, NULL, NULL},

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define LAUNCHES 10 /* of a graph */
+#define SMALL_ROWS (30 * SPC_CUDA_BLOB_ROWS) /* of a deep level, in a frame of 1,000 voxels */
 
 struct layer {
     int cin, cout, in_stride;
@@ -73,19 +74,21 @@ static void *random_device(struct check *check, size_t halves)
     return memory;
 }
 
+/* Of the layer's output rows no more than the first `most`. */
 static void bench_layer(struct check *check, const struct layer *layer,
-                        const struct spc__sites *sites)
+                        const struct spc__sites *sites, int64_t most)
 {
     const struct spc__sites *in = &sites[layer->in_level], *out = &sites[layer->out_level];
     bool subm = in == out;
     struct host_blobs blobs;
-    int32_t count = (int32_t)out->count;
+    int32_t count = (int32_t)(out->count < most ? out->count : most);
     struct run run = {.way = SPC_CUDA_CONV_WAYS};
     double flop;
 
     sites_blobs(check, &blobs, subm ? &centerpoint_subm : &centerpoint_down[layer->in_level], in,
                 out, subm ? SPC_CUDA_HALO_SUBM : SPC_CUDA_HALO_STRIDED);
-    flop = 2.0 * (double)blobs.pairs * layer->cin * layer->cout * LAUNCHES;
+    flop = 2.0 * (double)blobs.pairs * layer->cin * layer->cout * LAUNCHES * count /
+           (double)out->count; /* about, where rows are left out */
     run.conv = (struct spc_cuda_conv_fast){
         .in = random_device(check, (size_t)(in->count * layer->in_stride)),
         .weights = random_device(check, spc_cuda_conv_packed_size(layer->cin, layer->cout,
@@ -115,7 +118,7 @@ static void bench_layer(struct check *check, const struct layer *layer,
     device_release();
 }
 
-void bench_layers(struct check *check)
+static void bench_some(struct check *check, int least_cin, int64_t most)
 {
     struct spc__sites sites[CENTERPOINT_LEVELS];
 
@@ -123,7 +126,18 @@ void bench_layers(struct check *check)
         return;
     make_levels(check, sites);
     for (size_t i = 0; i < sizeof(layers) / sizeof(layers[0]); i++)
-        bench_layer(check, &layers[i], sites);
+        if (layers[i].cin >= least_cin)
+            bench_layer(check, &layers[i], sites, most);
     for (int i = 0; i < CENTERPOINT_LEVELS; i++)
         spc__sites_clear(&sites[i]);
+}
+
+void bench_layers(struct check *check)
+{
+    bench_some(check, 0, INT64_MAX);
+}
+
+void bench_small_layers(struct check *check)
+{
+    bench_some(check, 64, SMALL_ROWS);
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The benchmark of the fast convolution's layers; see cuda_conv.c. */
+/* Benchmarks of the fast convolution's layers; see cuda_conv.c. */
 #ifndef SPC_CHECK_CUDA_LAYERS_H
 #define SPC_CHECK_CUDA_LAYERS_H
 
 #include "check.h"
 
 void bench_layers(struct check *check);
+/* The layers that blocks may share tiles of, with few tiles. */
+void bench_small_layers(struct check *check);
 
 #endif
