@@ -76,12 +76,30 @@ static cudaError_t count_pairs(struct spc__cuda *cuda, cudaStream_t stream)
 
 /* ---- the index between frames ---- */
 
+/* Convolutions may read the blobs of tiles that no frame has had so far, and do nothing with them. */
+static cudaError_t empty_blobs(struct spc__cuda *cuda, cudaStream_t stream)
+{
+    const struct spc__graph *graph = &cuda->plan->graph;
+    cudaError_t code = cudaSuccess;
+
+    for (int i = 0; i < graph->num_rulebooks && !code; i++) {
+        const struct spc_cuda_blobs *blobs = &cuda->rulebooks[i].blobs;
+        int64_t tiles = spc_cuda_blob_tiles(graph->levels[graph->rulebooks[i].out_level].bound);
+
+        if (cuda->rulebooks[i].blobs_used)
+            code = cudaMemsetAsync(blobs->blobs, 0, (size_t)(tiles * blobs->stride), stream);
+    }
+    return code;
+}
+
 cudaError_t spc__cuda_open_index(struct spc__cuda *cuda, cudaStream_t stream)
 {
     cudaError_t code = cudaSuccess;
 
     if (cuda->unclear)
         code = spc_cuda_index_reset(cuda->sites, cuda->num_slots, cuda->report, stream);
+    if (cuda->unclear && !code)
+        code = empty_blobs(cuda, stream);
     cuda->unclear = true;
     return code;
 }
