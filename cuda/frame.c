@@ -237,6 +237,30 @@ void spc__cuda_forget_graphs(struct spc__cuda *cuda)
         forget(&cuda->graphs[i]);
 }
 
+/* The recorded frame for these pointers, or NULL. */
+static struct spc__cuda_graph *find_graph(struct spc__cuda *cuda)
+{
+    for (int i = 0; i < SPC__CUDA_GRAPHS; i++)
+        if (same_frame(cuda, &cuda->graphs[i]))
+            return &cuda->graphs[i];
+    return NULL;
+}
+
+static cudaError_t replay(struct spc__cuda *cuda, struct spc__cuda_graph *graph,
+                          cudaStream_t stream)
+{
+    struct spc_cuda_input input = spc__cuda_input(cuda);
+    cudaError_t code = cudaSuccess;
+
+    graph->last_replay = ++cuda->replays;
+    if (!input.device_count && graph->num_voxels != input.num_voxels) {
+        code = spc_cuda_index_mark_again(graph->exec, graph->mark, cuda->sites, &input,
+                                         cuda->report);
+        graph->num_voxels = input.num_voxels;
+    }
+    return code ? code : cudaGraphLaunch(graph->exec, stream);
+}
+
 static cudaError_t make_graph(struct spc__cuda *cuda, struct spc__cuda_graph *graph)
 {
     size_t one = 1;
@@ -246,50 +270,27 @@ static cudaError_t make_graph(struct spc__cuda *cuda, struct spc__cuda_graph *gr
     if (!code)
         code = cudaGraphGetRootNodes(graph->recorded, &graph->mark, &one);
     graph->num_voxels = cuda->voxels.num_voxels;
+    graph->last_replay = ++cuda->replays;
     graph->binding = cuda->binding;
     memcpy(graph->targets, cuda->targets,
            (size_t)cuda->plan->graph.num_outputs * sizeof(*cuda->targets));
     return code;
 }
 
-/* The recorded frame for these pointers, recorded now where there is none. */
-static cudaError_t find_graph(struct spc__cuda *cuda, struct spc__cuda_graph **found)
+/* Records the frame for the next one with these pointers, in place of the recording that was used
+ * longest ago. Where that fails, such frames go on being launched. */
+static void keep_graph(struct spc__cuda *cuda)
 {
     struct spc__cuda_graph *graph = &cuda->graphs[0];
-    cudaError_t code;
 
-    cuda->replays++;
-    for (int i = 0; i < SPC__CUDA_GRAPHS; i++) {
-        if (same_frame(cuda, &cuda->graphs[i])) {
-            *found = &cuda->graphs[i];
-            cuda->graphs[i].last_replay = cuda->replays;
-            return cudaSuccess;
-        }
+    for (int i = 1; i < SPC__CUDA_GRAPHS; i++)
         if (cuda->graphs[i].last_replay < graph->last_replay)
             graph = &cuda->graphs[i];
-    }
     forget(graph);
-    code = make_graph(cuda, graph);
-    if (code)
+    if (make_graph(cuda, graph)) {
         forget(graph);
-    else
-        graph->last_replay = cuda->replays;
-    *found = graph;
-    return code;
-}
-
-static cudaError_t replay(struct spc__cuda *cuda, cudaStream_t stream)
-{
-    struct spc_cuda_input input = spc__cuda_input(cuda);
-    struct spc__cuda_graph *graph;
-    cudaError_t code = find_graph(cuda, &graph);
-
-    if (!code && !input.device_count && graph->num_voxels != input.num_voxels) {
-        code = spc_cuda_index_mark_again(graph->exec, graph->mark, cuda->sites, &input,
-                                         cuda->report);
-        graph->num_voxels = input.num_voxels;
+        cudaGetLastError();
     }
-    return code ? code : cudaGraphLaunch(graph->exec, stream);
 }
 
 /* ---- submit ---- */
@@ -337,14 +338,19 @@ cudaError_t spc__cuda_begin(struct spc__cuda *cuda, const struct spc_voxels *vox
 static cudaError_t start(struct spc__cuda *cuda, const struct spc_output *outputs, int num_outputs,
                          cudaStream_t stream)
 {
+    struct spc__cuda_graph *graph = cuda->use_graph ? find_graph(cuda) : NULL;
     cudaError_t code = spc__cuda_open_index(cuda, stream);
 
     if (!code)
-        code = cuda->use_graph ? replay(cuda, stream) : launch_frame(cuda, stream);
+        code = graph ? replay(cuda, graph, stream) : launch_frame(cuda, stream);
     cuda->unclear = code != cudaSuccess;
     if (!code)
         code = download(cuda, outputs, num_outputs, stream);
-    return code ? code : cudaEventRecord(cuda->end, stream);
+    if (!code)
+        code = cudaEventRecord(cuda->end, stream);
+    if (!code && cuda->use_graph && !graph)
+        keep_graph(cuda); /* while the device works */
+    return code;
 }
 
 enum spc_status spc__cuda_submit(void *instance, const struct spc_voxels *voxels,
