@@ -76,7 +76,7 @@ static cudaError_t count_pairs(struct spc__cuda *cuda, cudaStream_t stream)
 
 /* ---- the index between frames ---- */
 
-/* Convolutions may read the blobs of tiles that no frame has had so far, and do nothing with them. */
+/* Convolutions may read the blobs of tiles that no frame has had, and do nothing with them. */
 static cudaError_t empty_blobs(struct spc__cuda *cuda, cudaStream_t stream)
 {
     const struct spc__graph *graph = &cuda->plan->graph;
