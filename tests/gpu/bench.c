@@ -7,7 +7,7 @@
  * Each frame takes another copy of the input and output, as a pool of buffers would bring them.
  * Printed are the median and least time between two events around the frame on its stream, and
  * the median time of submit and wait on the host. VOXELS: a random part of the frame, or, where it
- * is more than the frame has, the frame and a copy moved by some cells, as far as they do not meet.
+ * is more than the frame has, the frame and a copy half the grid away, as far as they do not meet.
  */
 #include <cuda_runtime_api.h>
 #include <spc/spc.h>
@@ -75,10 +75,10 @@ static void shrink(struct spc_array *features, struct spc_array *indices, int64_
     indices->dims[0] = features->dims[0] = rows;
 }
 
-/* Appends rows of the frame moved by `step` cells in y, in cells of the grid that are free, until
- * there are `rows`. The arrays have room for them. */
+/* Appends rows of the frame moved by half the grid in y, around its end, in cells that are free,
+ * until there are `rows`. The arrays have room for them. */
 static void grow(struct spc_array *features, struct spc_array *indices, int64_t rows,
-                 const struct spc_model_info *info, unsigned char *taken, int32_t step)
+                 const struct spc_model_info *info, unsigned char *taken)
 {
     size_t size = features->size / (size_t)features->dims[0];
     int32_t second = info->index_order == SPC_INDEX_XYZ ? info->grid_z : info->grid_x;
@@ -87,11 +87,11 @@ static void grow(struct spc_array *features, struct spc_array *indices, int64_t 
 
     for (int64_t i = 0; i < 2 * from && to < rows; i++) {
         const int32_t *row = index + 4 * (i % from);
-        int32_t y = row[2] + (i < from ? 0 : step);
+        int32_t y = (row[2] + (i < from ? 0 : info->grid_y / 2)) % info->grid_y;
         size_t cell = ((size_t)row[1] * (size_t)info->grid_y + (size_t)y) * (size_t)second +
                       (size_t)row[3];
 
-        if (y >= info->grid_y || taken[cell])
+        if (taken[cell])
             continue;
         taken[cell] = 1;
         if (i < from)
@@ -118,7 +118,7 @@ static int resize(struct spc_array *features, struct spc_array *indices, int64_t
         taken = calloc((size_t)info->grid_z * (size_t)info->grid_y, (size_t)info->grid_x);
         if (!features->data || !indices->data || !taken)
             return fail("out of memory");
-        grow(features, indices, rows, info, taken, 7);
+        grow(features, indices, rows, info, taken);
         free(taken);
     }
     features->size = (size_t)features->dims[0] * size;
