@@ -35,8 +35,9 @@ gboolean gst_spconv_cuda_streams_travel(void)
 
 struct gst_spconv_cuda {
     GstElement *element;
-    GRecMutex lock; /* of `context`; recursive: while one is looked for, it is set */
-    GstCudaContext *context;
+    GRecMutex lock; /* of both; recursive: while one is looked for, it is set */
+    GstCudaContext *shared;  /* the neighbours', or the application's: they may set it any time */
+    GstCudaContext *context; /* in use, from open to close: whoever enters it also leaves it */
 };
 
 struct gst_spconv_cuda *gst_spconv_cuda_new(GstElement *element)
@@ -61,7 +62,7 @@ void gst_spconv_cuda_free(struct gst_spconv_cuda **cuda)
 void gst_spconv_cuda_set_context(struct gst_spconv_cuda *cuda, GstContext *context, gint device)
 {
     g_rec_mutex_lock(&cuda->lock);
-    gst_cuda_handle_set_context(cuda->element, context, device, &cuda->context);
+    gst_cuda_handle_set_context(cuda->element, context, device, &cuda->shared);
     g_rec_mutex_unlock(&cuda->lock);
 }
 
@@ -70,7 +71,7 @@ gboolean gst_spconv_cuda_answer(struct gst_spconv_cuda *cuda, GstQuery *query)
     gboolean ok;
 
     g_rec_mutex_lock(&cuda->lock);
-    ok = gst_cuda_handle_context_query(cuda->element, query, cuda->context);
+    ok = gst_cuda_handle_context_query(cuda->element, query, cuda->shared);
     g_rec_mutex_unlock(&cuda->lock);
     return ok;
 }
@@ -83,7 +84,9 @@ gboolean gst_spconv_cuda_open(struct gst_spconv_cuda *cuda, gint device)
         return FALSE;
     gst_cuda_memory_init_once();
     g_rec_mutex_lock(&cuda->lock);
-    ok = gst_cuda_ensure_element_context(cuda->element, device, &cuda->context);
+    ok = gst_cuda_ensure_element_context(cuda->element, device, &cuda->shared);
+    if (ok)
+        gst_object_replace((GstObject **)&cuda->context, GST_OBJECT(cuda->shared));
     g_rec_mutex_unlock(&cuda->lock);
     return ok;
 }
@@ -92,6 +95,7 @@ void gst_spconv_cuda_close(struct gst_spconv_cuda *cuda)
 {
     g_rec_mutex_lock(&cuda->lock);
     gst_clear_object(&cuda->context);
+    gst_clear_object(&cuda->shared);
     g_rec_mutex_unlock(&cuda->lock);
 }
 
@@ -121,6 +125,7 @@ gboolean gst_spconv_cuda_adopt(struct gst_spconv_cuda *cuda, GstBuffer *buffer, 
         return FALSE;
     g_rec_mutex_lock(&cuda->lock);
     gst_object_replace((GstObject **)&cuda->context, GST_OBJECT(context));
+    gst_object_replace((GstObject **)&cuda->shared, GST_OBJECT(context));
     g_rec_mutex_unlock(&cuda->lock);
     return TRUE;
 }
