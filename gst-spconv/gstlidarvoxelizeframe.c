@@ -120,7 +120,9 @@ static gboolean map(GstLidarVoxelize *self, struct frame *frame)
     const struct gst_spconv_voxels_info *info = &self->output;
 
     if (!map_points(self, frame)) {
-        GST_ELEMENT_ERROR(self, RESOURCE, READ, ("The points cannot be mapped."), (NULL));
+        GST_ELEMENT_ERROR(self, RESOURCE, READ, ("The points cannot be mapped%s.",
+                           self->cuda_in ? ": the caps promise one block of CUDA memory" : ""),
+                          (NULL));
         return FALSE;
     }
     if (frame->bytes % frame->points.stride) {

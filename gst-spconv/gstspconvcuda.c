@@ -440,7 +440,8 @@ gboolean gst_spconv_cuda_map(struct gst_spconv_cuda_map *map, GstBuffer *buffer,
     guint count = gst_buffer_n_memory(buffer), i;
 
     memset(map, 0, sizeof(*map));
-    g_return_val_if_fail(count <= GST_SPCONV_CUDA_MAX_BLOCKS, FALSE);
+    if (count > GST_SPCONV_CUDA_MAX_BLOCKS || !gst_spconv_cuda_is_memory(buffer))
+        return FALSE; /* system memory would map too, to addresses that the device does not know */
     map->buffer = buffer;
     for (i = 0; i < count; i++) {
         if (!gst_buffer_map_range(buffer, i, 1, &map->blocks[i], flags | GST_MAP_CUDA)) {

@@ -99,8 +99,8 @@ struct gst_spconv_cuda_map {
 
 /* Whether `buffer` is all device memory. */
 gboolean gst_spconv_cuda_is_memory(GstBuffer *buffer);
-/* Maps every memory of `buffer`, which is device memory; what the host wrote there is uploaded.
- * After success call gst_spconv_cuda_unmap(). */
+/* Maps every memory of `buffer`; what the host wrote there is uploaded. FALSE where it is not all
+ * device memory. After success call gst_spconv_cuda_unmap(). */
 gboolean gst_spconv_cuda_map(struct gst_spconv_cuda_map *map, GstBuffer *buffer, GstMapFlags flags);
 void gst_spconv_cuda_unmap(struct gst_spconv_cuda_map *map);
 /* The producer has waited for what it wrote: nobody needs to care for the stream any more. */

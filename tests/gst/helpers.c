@@ -3,6 +3,7 @@
 #include <gst/gst.h>
 
 #include "gstspconvcaps.h"
+#include "gstspconvcudavoxels.h"
 #include "gstspconvpoints.h"
 #include "gstspconvstats.h"
 #include "gstspconvvoxels.h"
@@ -272,6 +273,21 @@ TEST(payload)
 }
 
 /* The bytes NNStreamer expects, by its own numbers. */
+/* Caps may promise CUDA memory, and a buffer be something else. */
+TEST(payload_elsewhere)
+{
+    struct gst_spconv_cuda_voxels view;
+    struct gst_spconv_cuda_map map;
+    GstBuffer *buffer = sample(SPC_DTYPE_F32);
+
+    CHECK(!gst_spconv_cuda_is_memory(buffer));
+    CHECK(!gst_spconv_cuda_map(&map, buffer, GST_MAP_READ));
+    CHECK_FAILS(gst_spconv_cuda_voxels_map(&view, buffer, GST_MAP_READ, SPC_DTYPE_F32, COLUMNS,
+                                           &error),
+                "three memories");
+    gst_buffer_unref(buffer);
+}
+
 TEST(payload_header)
 {
     GstBuffer *buffer = sample(SPC_DTYPE_F16);
@@ -400,6 +416,7 @@ int main(int argc, char **argv)
     RUN(voxels_caps);
     RUN(bev_caps);
     RUN(payload);
+    RUN(payload_elsewhere);
     RUN(payload_header);
     RUN(payload_shortened);
     RUN(payload_lies);
