@@ -235,7 +235,7 @@ static gboolean follow_context(GstLidarVoxelize *self, GstBuffer *in)
     GstBaseTransform *trans = GST_BASE_TRANSFORM(self);
 
     if (!in || !self->cuda_in || !gst_spconv_cuda_is_memory(in) ||
-        gst_spconv_cuda_owns(self->cuda, in))
+        (self->voxelizer && gst_spconv_cuda_owns(self->cuda, in)))
         return TRUE;
     if (!gst_lidar_voxelize_follow_context(self, in))
         return FALSE;

@@ -222,7 +222,8 @@ static gboolean follow_context(GstSpconvInfer *self, GstBuffer *in)
 {
     GstBaseTransform *trans = GST_BASE_TRANSFORM(self);
 
-    if (!self->cuda_in || !gst_spconv_cuda_is_memory(in) || gst_spconv_cuda_owns(self->cuda, in))
+    if (!self->cuda_in || !gst_spconv_cuda_is_memory(in) ||
+        (self->slots[0].session && gst_spconv_cuda_owns(self->cuda, in)))
         return TRUE;
     gst_spconv_infer_drain(self);
     if (!gst_spconv_infer_follow_context(self, in))
@@ -244,8 +245,10 @@ static GstFlowReturn submit_input_buffer(GstBaseTransform *trans, gboolean is_di
         gst_spconv_count(GST_OBJECT(self), &self->stats.dropped_late);
         self->lost = TRUE;
     }
-    if (flow == GST_FLOW_OK && !follow_context(self, trans->queued_buf))
+    if (flow == GST_FLOW_OK && !follow_context(self, trans->queued_buf)) {
+        gst_clear_buffer(&trans->queued_buf);
         flow = GST_FLOW_ERROR;
+    }
     return flow;
 }
 
@@ -305,7 +308,7 @@ GstFlowReturn gst_spconv_infer_push_zeros(GstSpconvInfer *self, GstClockTime pts
     GstBufferPool *pool;
     GstFlowReturn flow;
 
-    if (!gst_base_transform_reconfigure(trans))
+    if (!gst_base_transform_reconfigure(trans) || !self->slots[0].session)
         return GST_FLOW_NOT_NEGOTIATED;
     pool = gst_base_transform_get_buffer_pool(trans);
     if (!pool)

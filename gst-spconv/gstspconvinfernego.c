@@ -307,9 +307,10 @@ static void warn_of_max_points(GstSpconvInfer *self, const struct gst_spconv_vox
 /* The sessions were made for what was expected to be negotiated. */
 static gboolean take_output_type(GstSpconvInfer *self, enum spc_dtype type)
 {
-    enum spc_dtype made;
+    enum spc_dtype made = SPC_DTYPE_NONE; /* when the last try failed there are none */
 
-    spc_session_get_output(self->slots[0].session, self->output, NULL, &made, NULL, NULL);
+    if (self->slots[0].session)
+        spc_session_get_output(self->slots[0].session, self->output, NULL, &made, NULL, NULL);
     return made == type || gst_spconv_infer_make_sessions(self, type);
 }
 
@@ -321,6 +322,7 @@ static gboolean set_caps(GstBaseTransform *trans, GstCaps *in, GstCaps *out)
     gboolean ok;
 
     self->explained = TRUE;
+    gst_spconv_infer_drain(self); /* downstream may ask for new caps at any time */
     ok = gst_spconv_voxels_info_parse(&self->input, in, &error) &&
          (contract.sparse ? gst_spconv_voxels_info_parse(&self->sites, out, &error)
                           : gst_spconv_bev_info_parse(&self->bev, out, &error));
