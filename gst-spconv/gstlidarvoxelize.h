@@ -77,7 +77,7 @@ struct _GstLidarVoxelize {
 
 GST_DEBUG_CATEGORY_EXTERN(gst_lidar_voxelize_debug);
 
-/* lidarvoxelizenego.c */
+/* gstlidarvoxelizenego.c */
 void gst_lidar_voxelize_install_negotiation(GstBaseTransformClass *klass);
 /* Resolve settings and the model, if one is named; posts an error on failure. */
 gboolean gst_lidar_voxelize_make_wish(GstLidarVoxelize *self,
@@ -86,11 +86,8 @@ gboolean gst_lidar_voxelize_make_wish(GstLidarVoxelize *self,
 void gst_lidar_voxelize_free_voxelizer(GstLidarVoxelize *self);
 /* Make the voxelizer anew in the context of the memory of `buffer`; posts an error on failure. */
 gboolean gst_lidar_voxelize_follow_context(GstLidarVoxelize *self, GstBuffer *buffer);
-/* Make the context current around calls of the engine; posts an error where it is lost. Ends with
- * gst_spconv_cuda_leave(). */
-gboolean gst_lidar_voxelize_enter(GstLidarVoxelize *self);
 
-/* lidarvoxelizeframe.c */
+/* gstlidarvoxelizeframe.c */
 void gst_lidar_voxelize_install_frames(GstBaseTransformClass *klass);
 
 G_END_DECLS

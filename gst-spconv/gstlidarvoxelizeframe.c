@@ -198,7 +198,7 @@ static GstFlowReturn transform(GstBaseTransform *trans, GstBuffer *in, GstBuffer
     struct spc_error error;
     enum spc_status status;
 
-    if (!map(self, &frame) || !gst_lidar_voxelize_enter(self)) {
+    if (!map(self, &frame) || !gst_spconv_enter_cuda(GST_ELEMENT(self), self->cuda)) {
         unmap(&frame);
         return GST_FLOW_ERROR;
     }

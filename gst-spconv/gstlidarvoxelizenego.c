@@ -337,17 +337,6 @@ static gboolean check_grid(GstLidarVoxelize *self)
         x, y, z, out->grid_x, out->grid_y, out->grid_z);
 }
 
-gboolean gst_lidar_voxelize_enter(GstLidarVoxelize *self)
-{
-    if (gst_spconv_cuda_enter(self->cuda))
-        return TRUE;
-    GST_ELEMENT_ERROR(self, LIBRARY, FAILED,
-                      ("The CUDA context cannot be used any more: set the pipeline to NULL and "
-                       "start it again; if nvidia-smi fails too, reset the GPU."),
-                      (NULL));
-    return FALSE;
-}
-
 void gst_lidar_voxelize_free_voxelizer(GstLidarVoxelize *self)
 {
     gboolean entered = gst_spconv_cuda_enter(self->cuda);
@@ -365,7 +354,7 @@ static gboolean create_voxelizer(GstLidarVoxelize *self,
     struct spc_error error;
     enum spc_status status;
 
-    if (!gst_lidar_voxelize_enter(self))
+    if (!gst_spconv_enter_cuda(GST_ELEMENT(self), self->cuda))
         return FALSE;
     status = spc_voxelizer_create(options, &self->voxelizer, &error);
     gst_spconv_cuda_leave(self->cuda);

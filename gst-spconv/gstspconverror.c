@@ -68,6 +68,17 @@ GstFlowReturn gst_spconv_post_no_memory(GstElement *element, guint64 rows)
     return GST_FLOW_ERROR;
 }
 
+gboolean gst_spconv_enter_cuda(GstElement *element, struct gst_spconv_cuda *cuda)
+{
+    if (gst_spconv_cuda_enter(cuda))
+        return TRUE;
+    GST_ELEMENT_ERROR(element, LIBRARY, FAILED,
+                      ("The CUDA context cannot be used any more: set the pipeline to NULL and "
+                       "start it again; if nvidia-smi fails too, reset the GPU."),
+                      (NULL));
+    return FALSE;
+}
+
 GstFlowReturn gst_spconv_refuse_frame(GstElement *element, const struct spc_error *error,
                                       gboolean drop, guint64 *dropped)
 {

@@ -7,6 +7,8 @@
 #include <gst/gst.h>
 #include <spc/spc.h>
 
+#include "gstspconvcuda.h"
+
 G_BEGIN_DECLS
 
 /* Sets a GST_STREAM_ERROR_FORMAT error and returns FALSE: `return gst_spconv_fail(error, ...);` */
@@ -22,6 +24,10 @@ gboolean gst_spconv_refuse_caps(GstElement *element, gboolean *refused, const gc
 
 /* Posts that memory is short; returns GST_FLOW_ERROR. */
 GstFlowReturn gst_spconv_post_no_memory(GstElement *element, guint64 rows);
+
+/* Makes the context current around calls of the engine, or posts that it is lost. Ends with
+ * gst_spconv_cuda_leave(). */
+gboolean gst_spconv_enter_cuda(GstElement *element, struct gst_spconv_cuda *cuda);
 
 /* What a transform returns for a frame that the engine refused. A frame over a bound is dropped
  * with a warning, and counted in `*dropped`, where `drop` is TRUE; all else posts the error. */

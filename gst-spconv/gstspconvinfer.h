@@ -143,8 +143,6 @@ gboolean gst_spconv_infer_load(GstSpconvInfer *self);
 void gst_spconv_infer_unload(GstSpconvInfer *self);
 /* Has sessions whose outputs are of this type (NONE: the precision's own), warmed up. */
 gboolean gst_spconv_infer_make_sessions(GstSpconvInfer *self, enum spc_dtype type);
-/* Makes the CUDA context current, where there is one; pair with gst_spconv_cuda_leave(). */
-gboolean gst_spconv_infer_enter(GstSpconvInfer *self);
 /* Moves to the context of the voxels in `buffer`; no frame may be in flight. */
 gboolean gst_spconv_infer_follow_context(GstSpconvInfer *self, GstBuffer *buffer);
 

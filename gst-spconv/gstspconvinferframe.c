@@ -207,7 +207,7 @@ GstFlowReturn gst_spconv_infer_begin(GstSpconvInfer *self, struct gst_spconv_inf
     if (in)
         voxels.feature_type = self->input.feature_type;
     if (!map_input(self, slot, &voxels) || !map_output(self, slot) ||
-        !gst_spconv_infer_enter(self)) {
+        !gst_spconv_enter_cuda(GST_ELEMENT(self), self->cuda)) {
         unmap(slot);
         return GST_FLOW_ERROR;
     }
@@ -239,7 +239,7 @@ GstFlowReturn gst_spconv_infer_end(GstSpconvInfer *self, struct gst_spconv_infer
     struct spc_error error;
     enum spc_status status;
 
-    if (!gst_spconv_infer_enter(self)) {
+    if (!gst_spconv_enter_cuda(GST_ELEMENT(self), self->cuda)) {
         unmap(slot);
         return GST_FLOW_ERROR;
     }

@@ -110,17 +110,6 @@ static gboolean warm_up(GstSpconvInfer *self, struct gst_spconv_infer_slot *slot
 
 /* ------------------------------------------------------------------ sessions ----------------- */
 
-gboolean gst_spconv_infer_enter(GstSpconvInfer *self)
-{
-    if (gst_spconv_cuda_enter(self->cuda))
-        return TRUE;
-    GST_ELEMENT_ERROR(self, LIBRARY, FAILED,
-                      ("The CUDA context cannot be used any more: set the pipeline to NULL and "
-                       "start it again; if nvidia-smi fails too, reset the GPU."),
-                      (NULL));
-    return FALSE;
-}
-
 static void free_sessions(GstSpconvInfer *self)
 {
     gboolean entered = gst_spconv_cuda_enter(self->cuda);
@@ -231,7 +220,7 @@ gboolean gst_spconv_infer_make_sessions(GstSpconvInfer *self, enum spc_dtype typ
     settings = gst_spconv_infer_settings_copy(self);
     free_sessions(self);
     self->session_type = type;
-    ok = gst_spconv_infer_enter(self);
+    ok = gst_spconv_enter_cuda(GST_ELEMENT(self), self->cuda);
     if (ok) {
         ok = create_sessions(self, &settings, &elapsed);
         gst_spconv_cuda_leave(self->cuda);
