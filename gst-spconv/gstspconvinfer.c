@@ -187,6 +187,10 @@ static gboolean sink_event(GstBaseTransform *trans, GstEvent *event)
         break;
     case GST_EVENT_FLUSH_STOP:
         return stop_flushing(self, event);
+    case GST_EVENT_STREAM_START:
+    case GST_EVENT_SEGMENT:
+        gst_spconv_infer_retry(self, GST_FLOW_EOS);
+        break;
     case GST_EVENT_CAPS:
         return gst_spconv_infer_take_caps(self, event);
     case GST_EVENT_EOS:
@@ -199,6 +203,13 @@ static gboolean sink_event(GstBaseTransform *trans, GstEvent *event)
         break;
     }
     return GST_SPCONV_INFER_BASE->sink_event(trans, event);
+}
+
+static gboolean src_event(GstBaseTransform *trans, GstEvent *event)
+{
+    if (GST_EVENT_TYPE(event) == GST_EVENT_RECONFIGURE) /* as when the pad is linked */
+        gst_spconv_infer_retry(GST_SPCONV_INFER(trans), GST_FLOW_NOT_LINKED);
+    return GST_SPCONV_INFER_BASE->src_event(trans, event);
 }
 
 static gboolean answer_caps(GstSpconvInfer *self, GstQuery *query)
@@ -276,5 +287,6 @@ static void gst_spconv_infer_class_init(GstSpconvInferClass *klass)
     trans->start = start;
     trans->stop = stop;
     trans->sink_event = sink_event;
+    trans->src_event = src_event;
     trans->query = query;
 }

@@ -166,6 +166,8 @@ void gst_spconv_infer_flight_stop(GstSpconvInfer *self);
 /* Wait until no frame is in flight: all were pushed, or dropped where the pad flushes. */
 void gst_spconv_infer_drain(GstSpconvInfer *self);
 void gst_spconv_infer_set_flushing(GstSpconvInfer *self, gboolean flushing);
+/* Frames are pushed again where the last push came to `flow`: that may have changed. */
+void gst_spconv_infer_retry(GstSpconvInfer *self, GstFlowReturn flow);
 /* At the end of the stream: posts a failed push that upstream did not get to know. */
 void gst_spconv_infer_report_flow(GstSpconvInfer *self);
 /* Answers an empty frame with zeros. */

@@ -156,6 +156,18 @@ void gst_spconv_infer_set_flushing(GstSpconvInfer *self, gboolean flushing)
     g_mutex_unlock(&flight->lock);
 }
 
+void gst_spconv_infer_retry(GstSpconvInfer *self, GstFlowReturn flow)
+{
+    struct gst_spconv_infer_flight *flight = &self->flight;
+
+    g_mutex_lock(&flight->lock);
+    if (flight->flow == flow) {
+        flight->flow = GST_FLOW_OK;
+        flight->reported = FALSE;
+    }
+    g_mutex_unlock(&flight->lock);
+}
+
 void gst_spconv_infer_report_flow(GstSpconvInfer *self)
 {
     struct gst_spconv_infer_flight *flight = &self->flight;

@@ -302,15 +302,17 @@ TEST(late_frame)
     flight_free(h, bus, &track);
 }
 
+static gboolean ended;
+
 static GstFlowReturn refuse_buffer(GstPad *pad, GstObject *parent, GstBuffer *buffer)
 {
     (void)pad;
     (void)parent;
     gst_buffer_unref(buffer);
-    return GST_FLOW_EOS;
+    return ended ? GST_FLOW_EOS : GST_FLOW_OK;
 }
 
-/* What downstream answers reaches upstream with a later frame. */
+/* What downstream answers reaches upstream with a later frame, and holds for this stream. */
 TEST(downstream_ends)
 {
     struct track track;
@@ -319,11 +321,16 @@ TEST(downstream_ends)
     GstFlowReturn flow = GST_FLOW_OK;
     guint i;
 
+    ended = TRUE;
     gst_pad_set_chain_function(h->sinkpad, refuse_buffer);
     for (i = 0; i < 100 && flow == GST_FLOW_OK; i++)
         flow = gst_harness_push(h, frame_at("tiny.some", i));
     CHECK_INT(flow, GST_FLOW_EOS);
     check_track(&track, "cb"); /* of all of them it got one */
+    ended = FALSE;
+    gst_harness_push_event(h, gst_event_new_stream_start("next"));
+    CHECK_INT(gst_harness_push(h, frame_at("tiny.some", i)), GST_FLOW_OK);
+    check_track(&track, "b");
     check_no_error(bus);
     flight_free(h, bus, &track);
 }
@@ -340,6 +347,30 @@ TEST(unlinked_end)
     CHECK_INT(gst_harness_push(h, frame_at("tiny.some", 0)), GST_FLOW_OK);
     gst_harness_push_event(h, gst_event_new_eos());
     CHECK_ERROR(bus, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "stream");
+    gst_object_unref(pad);
+    flight_free(h, bus, &track);
+}
+
+/* Nobody takes the frames for a while. */
+TEST(relinked)
+{
+    struct track track;
+    GstBus *bus;
+    GstHarness *h = flight_new(LAUNCH, &bus, &track);
+    GstPad *pad = gst_element_get_static_pad(h->element, "src");
+    GstFlowReturn flow = GST_FLOW_OK;
+    guint i;
+
+    check_track(&track, "c");
+    gst_pad_unlink(pad, h->sinkpad);
+    for (i = 0; i < 100 && flow == GST_FLOW_OK; i++)
+        flow = gst_harness_push(h, frame_at("tiny.some", i));
+    CHECK_INT(flow, GST_FLOW_NOT_LINKED);
+    CHECK_INT(gst_pad_link(pad, h->sinkpad), GST_PAD_LINK_OK);
+    CHECK_INT(gst_harness_push(h, frame_at("tiny.some", i)), GST_FLOW_OK);
+    CHECK(gst_harness_push_event(h, gst_event_new_eos()));
+    CHECK_INT(gst_harness_buffers_received(h), 1);
+    check_no_error(bus);
     gst_object_unref(pad);
     flight_free(h, bus, &track);
 }
@@ -414,6 +445,7 @@ int main(int argc, char **argv)
     RUN(late_frame);
     RUN(downstream_ends);
     RUN(unlinked_end);
+    RUN(relinked);
     RUN(pad_inactive);
     RUN(state_cycles);
     return test_result();
