@@ -75,7 +75,7 @@ struct gst_spconv_infer_slot {
     GstBuffer *in, *out; /* of the frame, not owned here; `in` is NULL for an empty one */
     gboolean discont;    /* a frame before this one is missing */
     gint64 num_voxels;   /* -1: only the device knows */
-    GstClockTime begin;
+    GstClockTime begin, submitted; /* `begin` is later by what it waited for downstream */
     struct gst_spconv_voxels host_in;
     struct gst_spconv_cuda_voxels cuda_in;
     GstMapInfo host_out;

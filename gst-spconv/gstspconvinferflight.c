@@ -36,6 +36,21 @@ static GstFlowReturn land(GstSpconvInfer *self, gboolean drop, GstBuffer **out)
     return flow;
 }
 
+/* Frames that wait while downstream holds one, from `since` on: that is no latency of ours, and if
+ * it were said to be, a sink would hold the next one longer still. */
+static void excuse_waiting(GstSpconvInfer *self, GstClockTime since)
+{
+    const GstClockTime now = gst_util_get_timestamp();
+    guint i;
+
+    for (i = 0; i < self->flight.count; i++) {
+        struct gst_spconv_infer_slot *slot =
+            &self->slots[(self->flight.first + i) % self->num_slots];
+
+        slot->begin += now - MAX(since, slot->submitted);
+    }
+}
+
 /* The src pad's task: one frame. */
 static void fly(gpointer user)
 {
@@ -44,6 +59,7 @@ static void fly(gpointer user)
     GstFlowReturn flow;
     gboolean stopping, drop, failed;
     GstBuffer *out = NULL;
+    GstClockTime since;
 
     g_mutex_lock(&flight->lock);
     while (!flight->count && !flight->stopping)
@@ -57,10 +73,12 @@ static void fly(gpointer user)
     }
     flow = land(self, drop, &out);
     failed = flow != GST_FLOW_OK; /* and said so */
+    since = gst_util_get_timestamp();
     if (out)
         flow = gst_pad_push(GST_BASE_TRANSFORM_SRC_PAD(self), out);
     g_mutex_lock(&flight->lock);
     flight->pushing = FALSE;
+    excuse_waiting(self, since);
     if (flow != GST_FLOW_OK && flow != GST_BASE_TRANSFORM_FLOW_DROPPED && !flight->flushing) {
         flight->flow = flow;
         flight->reported = failed;

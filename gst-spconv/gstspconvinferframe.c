@@ -214,6 +214,7 @@ GstFlowReturn gst_spconv_infer_begin(GstSpconvInfer *self, struct gst_spconv_inf
     status =
         spc_session_submit(slot->session, &voxels, slot->outputs, self->output + 1, &error);
     gst_spconv_cuda_leave(self->cuda);
+    slot->submitted = gst_util_get_timestamp();
     return status ? refuse(self, slot, &error) : GST_FLOW_OK;
 }
 

@@ -195,6 +195,27 @@ TEST(events_wait)
     flight_free(h, bus, &track);
 }
 
+/* Downstream holds a frame, as a sink with a clock does: the others are not slower for it. */
+TEST(latency)
+{
+    struct track track;
+    GstBus *bus;
+    GstHarness *h = flight_new(LAUNCH, &bus, &track);
+    guint i;
+
+    set_closed(&track, TRUE);
+    for (i = 0; i < 4; i++)
+        CHECK_INT(gst_harness_push(h, frame_at("tiny.some", i)), GST_FLOW_OK);
+    g_usleep(300000);
+    set_closed(&track, FALSE);
+    CHECK(gst_harness_push_event(h, gst_event_new_eos()));
+    CHECK_INT(stat_of(h->element, "frames"), 4);
+    CHECK(stat_of(h->element, "latency-p99") > 0);
+    CHECK(stat_of(h->element, "latency-p99") < 200 * GST_MSECOND);
+    check_no_error(bus);
+    flight_free(h, bus, &track);
+}
+
 /* Frames that are in flight when it flushes are not seen any more. */
 TEST(flush)
 {
@@ -439,6 +460,7 @@ int main(int argc, char **argv)
     gst_init(&argc, &argv);
     RUN(order);
     RUN(events_wait);
+    RUN(latency);
     RUN(flush);
     RUN(error);
     RUN(dropped_frame);
