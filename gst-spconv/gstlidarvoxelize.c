@@ -29,7 +29,7 @@
  * ]| Voxels as the settings say.
  *
  * |[
- * gst-launch-1.0 lidarfilesrc location=frame.bin field-type=float16 ! \
+ * gst-launch-1.0 lidarfilesrc location=frame.bin fields=x,y,z,intensity,time ! \
  *   lidarvoxelize backend=cuda ! spconvinfer model-file=model.onnx backend=cuda ! fakesink
  * ]| Points go up to the GPU, and nothing comes back.
  *
@@ -288,7 +288,9 @@ static void install_choice_properties(GObjectClass *klass)
                           GST_TYPE_SPCONV_BACKEND, GST_SPCONV_BACKEND_AUTO, GST_SPCONV_AT_READY));
     g_object_class_install_property(
         klass, PROP_FEATURE_TYPE,
-        g_param_spec_enum("feature-type", "Feature type", "Element type of the features",
+        g_param_spec_enum("feature-type", "Feature type",
+                          "Element type of the features. auto: what downstream wants first, else "
+                          "float32",
                           GST_TYPE_SPCONV_FLOAT_TYPE, SPC_DTYPE_NONE, GST_SPCONV_AT_READY));
     g_object_class_install_property(
         klass, PROP_INDEX_ORDER,

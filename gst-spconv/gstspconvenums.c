@@ -23,7 +23,7 @@ GType gst_spconv_register_enum(gsize *type, const gchar *name, const GEnumValue 
     }
 
 DEFINE_ENUM(gst_spconv_backend_get_type, "GstSpconvBackend",
-            {GST_SPCONV_BACKEND_AUTO, "CUDA where a device is usable, else the CPU", "auto"},
+            {GST_SPCONV_BACKEND_AUTO, "As the text above says", "auto"},
             {GST_SPCONV_BACKEND_CPU, "The CPU", "cpu"},
             {GST_SPCONV_BACKEND_CUDA, "A CUDA device; an error where there is none", "cuda"})
 
@@ -31,7 +31,8 @@ DEFINE_ENUM(gst_spconv_precision_get_type, "GstSpconvPrecision",
             {SPC_PRECISION_AUTO, "fp32 on the CPU, fp16 on CUDA", "auto"},
             {SPC_PRECISION_FP32, "32-bit floats", "fp32"},
             {SPC_PRECISION_FP16, "16-bit storage, 32-bit sums", "fp16"},
-            {SPC_PRECISION_INT8, "8-bit integers, with the ranges in the model", "int8"})
+            {SPC_PRECISION_INT8, "8-bit integers, with the ranges in the model; not there yet",
+             "int8"})
 
 DEFINE_ENUM(gst_spconv_overflow_get_type, "GstSpconvOverflow",
             {GST_SPCONV_OVERFLOW_ERROR, "Stop with an error", "error"},
@@ -43,8 +44,7 @@ DEFINE_ENUM(gst_spconv_empty_frames_get_type, "GstSpconvEmptyFrames",
             {GST_SPCONV_EMPTY_GAP, "Forward the GAP event", "gap"})
 
 DEFINE_ENUM(gst_spconv_float_type_get_type, "GstSpconvFloatType",
-            {SPC_DTYPE_NONE, "float32 in system memory, the precision's type in CUDA memory",
-             "auto"},
+            {SPC_DTYPE_NONE, "As the text above says", "auto"},
             {SPC_DTYPE_F32, "32-bit floats", "float32"},
             {SPC_DTYPE_F16, "16-bit floats", "float16"})
 

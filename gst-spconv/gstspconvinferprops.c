@@ -138,8 +138,9 @@ static void install_model_properties(GObjectClass *klass)
                             NULL, GST_SPCONV_AT_READY));
     g_object_class_install_property(
         klass, PROP_BACKEND,
-        g_param_spec_enum("backend", "Backend", "What computes", GST_TYPE_SPCONV_BACKEND,
-                          GST_SPCONV_BACKEND_AUTO, GST_SPCONV_AT_READY));
+        g_param_spec_enum("backend", "Backend",
+                          "What computes. auto: CUDA where a device is usable, else the CPU",
+                          GST_TYPE_SPCONV_BACKEND, GST_SPCONV_BACKEND_AUTO, GST_SPCONV_AT_READY));
     g_object_class_install_property(
         klass, PROP_PRECISION,
         g_param_spec_enum("precision", "Precision", "Numbers to compute with",
@@ -151,7 +152,9 @@ static void install_model_properties(GObjectClass *klass)
                           GST_TYPE_SPCONV_INDEX_ORDER, SPC_INDEX_ORDER_AUTO, GST_SPCONV_AT_READY));
     g_object_class_install_property(
         klass, PROP_OUTPUT_TYPE,
-        g_param_spec_enum("output-type", "Output type", "Element type of the output",
+        g_param_spec_enum("output-type", "Output type",
+                          "Element type of the output. auto: float32 in system memory, in CUDA "
+                          "memory the precision's own",
                           GST_TYPE_SPCONV_FLOAT_TYPE, SPC_DTYPE_NONE, GST_SPCONV_AT_READY));
 }
 

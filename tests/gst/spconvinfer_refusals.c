@@ -72,7 +72,7 @@ TEST(cuda_memory_on_the_cpu)
                                      "framerate=10/1");
     gst_harness_set_src_caps_str(h, TINY_CAPS);
     CHECK_INT(gst_harness_push(h, golden_frame("tiny.some")), GST_FLOW_NOT_NEGOTIATED);
-    CHECK_ERROR(bus, GST_CORE_ERROR, GST_CORE_ERROR_NEGOTIATION, "downstream takes");
+    CHECK_ERROR(bus, GST_CORE_ERROR, GST_CORE_ERROR_NEGOTIATION, "CUDA memory needs backend=cuda");
     harness_free(h, bus);
 }
 #endif
