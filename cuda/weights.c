@@ -125,9 +125,10 @@ enum spc_status spc__cuda_get_weights(struct spc__shared *shared, struct spc__cu
     void *entry;
 
     /* Weights are blocks of the model: their addresses tell them apart, also between differently
-     * fused plans. Convolutions that share a block share what is packed of it. */
-    snprintf(key, sizeof(key), "cuda %" PRIu64 " %s%s %p", cuda->context.id, type,
-             fast ? " fast" : "", (const void *)n->weights);
+     * fused plans. Convolutions that share a block share what is packed of it, where they take its
+     * offsets in the same order. */
+    snprintf(key, sizeof(key), "cuda %" PRIu64 " %s runs of %d %p", cuda->context.id, type,
+             fast ? (int)request.blobs->run : 0, (const void *)n->weights);
     status = spc__shared_get(shared, key, make_weights, release, &request, &entry, err);
     if (status)
         return status;
