@@ -256,7 +256,7 @@ static cudaError_t replay(struct spc__cuda *cuda, struct spc__cuda_graph *graph,
     if (!input.device_count && graph->num_voxels != input.num_voxels) {
         code = spc_cuda_index_mark_again(graph->exec, graph->mark, cuda->sites, &input,
                                          cuda->report);
-        graph->num_voxels = input.num_voxels;
+        graph->num_voxels = code ? -1 : input.num_voxels;
     }
     return code ? code : cudaGraphLaunch(graph->exec, stream);
 }

@@ -104,7 +104,7 @@ struct spc__cuda_graph {
     cudaGraph_t recorded;
     cudaGraphExec_t exec;
     cudaGraphNode_t mark; /* the node that holds the number of voxels, */
-    int64_t num_voxels;   /* and that number */
+    int64_t num_voxels;   /* and that number; -1: not known */
     uint64_t last_replay; /* its number; 0: of no use */
 };
 

@@ -176,7 +176,10 @@ static enum spc_status tune(struct spc__cuda *cuda, const struct spc_voxels *vox
         code = cudaStreamWaitEvent(cuda->stream, cuda->begin, 0);
     if (!code)
         code = try_steps(cuda);
-    return code ? spc__cuda_fail(err, code, "trying kernels") : spc__cuda_wait(cuda, err);
+    if (!code)
+        return spc__cuda_wait(cuda, err);
+    cudaStreamSynchronize(cuda->stream); /* what was launched uses memory of the next frame */
+    return spc__cuda_fail(err, code, "trying kernels");
 }
 
 static void reset_ways(struct spc__cuda *cuda)
