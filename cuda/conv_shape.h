@@ -11,7 +11,6 @@
 #ifndef SPC_CUDA_CONV_SHAPE_H
 #define SPC_CUDA_CONV_SHAPE_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 #define SPC_CUDA_CONV_SLICE 64 /* input channels of the deepest image */

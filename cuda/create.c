@@ -203,7 +203,7 @@ static void add_steps(struct spc__cuda *cuda)
     for (int i = 0; i < graph->num_outputs; i++)
         if (!cuda->outputs[i].direct)
             spc__cuda_add_step(cuda, SPC__CUDA_STEP_OUTPUT, i, "output", "",
-                     graph->values[graph->outputs[i]].name);
+                               graph->values[graph->outputs[i]].name);
     cuda->steps[cuda->last_reader].signals = true;
 }
 

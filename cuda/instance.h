@@ -3,10 +3,10 @@
  * An instance of the CUDA backend: a plan with its memory, in one context of a device.
  *
  * A frame is a list of steps, fixed when the instance is made; each launches kernels on a stream.
- * submit() records them once as a CUDA graph and replays it, as long as the frame's pointers stay
- * the same; what changes between frames, the number of voxels, kernels read from memory. Nothing
- * waits for the device until wait(), which then reads what went wrong and how many sites there are
- * from a report in host memory that the frame wrote.
+ * submit() launches them, and records them as a CUDA graph, which it replays for later frames with
+ * the same pointers: the number of voxels is an argument of its first node, or read from memory.
+ * Nothing waits for the device until wait(), which then reads what went wrong and how many sites
+ * there are from a report in host memory that the frame wrote.
  */
 #ifndef SPC_CUDA_INSTANCE_H
 #define SPC_CUDA_INSTANCE_H

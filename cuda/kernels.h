@@ -21,13 +21,12 @@
 extern "C" {
 #endif
 
-/* Rows from one place, type and order to another:
- * out[out_row[i]][c] = in[in_row[i]][c]; channels from `channels` to `out_stride` become 0. */
+/* Rows from one place, type and order to another: out[out_row[i]][c] = in[in_row[i]][c]. */
 struct spc_cuda_move {
     const void *in;                  /* [][channels] */
-    void *out;                       /* [][out_stride] */
+    void *out;                       /* the same */
     enum spc_dtype in_type, out_type;
-    int32_t channels, out_stride;
+    int32_t channels;
     const int32_t *in_row, *out_row; /* NULL: row i itself; a negative row is left out */
     const int32_t *count;
     int64_t bound;

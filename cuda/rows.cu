@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Kernels over whole rows: moving with a change of type, stride and order; addition; words. */
+/* Kernels over whole rows: moving with a change of type and order; addition; words. */
 #include "cuda/common.cuh"
 #include "cuda/kernels.h"
 #include "cuda/launch.cuh"
@@ -14,23 +14,22 @@ static __global__ void __launch_bounds__(THREADS) move_rows(struct spc_cuda_move
     int64_t values, step = (int64_t)gridDim.x * THREADS;
 
     settle();
-    values = rows_of(move.count, move.bound) * move.out_stride;
+    values = rows_of(move.count, move.bound) * move.channels;
 
     for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < values; i += step) {
-        int64_t row = i / move.out_stride;
-        int32_t c = (int32_t)(i - row * move.out_stride);
+        int64_t row = i / move.channels;
+        int32_t c = (int32_t)(i - row * move.channels);
         int64_t from = move.in_row ? move.in_row[row] : row;
         int64_t to = move.out_row ? move.out_row[row] : row;
 
         if (from >= 0 && to >= 0)
-            store(&out[to * move.out_stride + c],
-                  c < move.channels ? to_float(in[from * move.channels + c]) : 0.0f);
+            store(&out[to * move.channels + c], to_float(in[from * move.channels + c]));
     }
 }
 
 extern "C" cudaError_t spc_cuda_move(const struct spc_cuda_move *move, cudaStream_t stream)
 {
-    unsigned blocks = spc_cuda_blocks(move->bound * move->out_stride, THREADS);
+    unsigned blocks = spc_cuda_blocks(move->bound * move->channels, THREADS);
     bool from_half = move->in_type == SPC_DTYPE_F16, to_half = move->out_type == SPC_DTYPE_F16;
 
     if (from_half && to_half)

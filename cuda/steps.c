@@ -75,7 +75,6 @@ static cudaError_t launch_input(struct spc__cuda *cuda, cudaStream_t stream)
         .in_type = cuda->binding.feature_type,
         .out_type = type_of(cuda, 0),
         .channels = extent.channels,
-        .out_stride = extent.channels,
         .out_row = cuda->row_of_input,
         .count = &cuda->report->num_voxels, /* where a row came twice, there are fewer sites */
         .bound = extent.bound,
@@ -262,7 +261,6 @@ static cudaError_t launch_output(struct spc__cuda *cuda, int output, cudaStream_
         .in_type = type_of(cuda, value),
         .out_type = cuda->plan->output_types[output],
         .channels = extent.channels,
-        .out_stride = extent.channels,
         .in_row = cuda->outputs[output].input_order ? cuda->row_of_input : NULL,
         .count = extent.count,
         .bound = extent.bound,

@@ -72,7 +72,6 @@ struct spc_cuda_voxels {
     struct spc_cuda_voxel_report *report; /* host memory that the device can write */
 };
 
-
 #ifdef __cplusplus
 extern "C" {
 #endif
