@@ -339,17 +339,6 @@ static gboolean set_caps(GstBaseTransform *trans, GstCaps *in, GstCaps *out)
     return take_output_type(self, contract.sparse ? self->sites.feature_type : self->bev.type);
 }
 
-/* Why there is no CUDA memory where downstream asks for it. */
-static const gchar *why_no_cuda(GstSpconvInfer *self,
-                                const struct gst_spconv_infer_contract *contract,
-                                const GstCaps *peer)
-{
-    if (contract->cuda || !gst_spconv_cuda_caps_name(peer))
-        return "";
-    return self->on_cuda ? " CUDA memory needs a build with libgstcuda (-Dgstcuda=enabled)."
-                         : " CUDA memory needs backend=cuda here: that says what is missing.";
-}
-
 /* The base class refuses in silence where downstream takes nothing of what the model gives. */
 static void explain_refusal(GstSpconvInfer *self, GstCaps *in)
 {
@@ -357,12 +346,15 @@ static void explain_refusal(GstSpconvInfer *self, GstCaps *in)
     GstPad *pad = GST_BASE_TRANSFORM_SRC_PAD(self);
     GstCaps *out = output_caps(&contract, gst_caps_get_structure(in, 0));
     GstCaps *peer = gst_pad_peer_query_caps(pad, NULL);
+    const gchar *advice = "";
 
+    if (!self->on_cuda && gst_spconv_cuda_caps_name(peer))
+        advice = " CUDA memory needs backend=cuda here: that says what is missing.";
     if (!GST_PAD_IS_FLUSHING(pad) && peer && !gst_caps_can_intersect(out, peer))
         gst_spconv_refuse_caps(GST_ELEMENT(self), &self->refused,
                                "Downstream does not take what the model gives: the model gives "
                                "%" GST_PTR_FORMAT ", downstream takes %" GST_PTR_FORMAT ".%s",
-                               out, peer, why_no_cuda(self, &contract, peer));
+                               out, peer, advice);
     gst_caps_unref(out);
     gst_clear_caps(&peer);
 }
