@@ -26,11 +26,6 @@ gboolean gst_spconv_cuda_is_built(void)
     return TRUE;
 }
 
-gboolean gst_spconv_cuda_streams_travel(void)
-{
-    return STREAMS_TRAVEL;
-}
-
 /* ------------------------------------------------------------------ the context -------------- */
 
 struct gst_spconv_cuda {

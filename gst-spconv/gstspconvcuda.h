@@ -11,7 +11,7 @@
  *
  * Streams: from GStreamer 1.24 on memory belongs to a stream, what is pending on it is ordered by
  * that stream, and nobody has to wait before a push. Before, memory that is pushed is complete:
- * its producer waited. gst_spconv_cuda_streams_travel() tells which of the two holds.
+ * its producer waited.
  *
  * Thread-safety: gst_spconv_cuda_set_context() and _answer() can be called from any thread; all
  * else belongs to one thread at a time, but for _enter() and _leave(), which any may call between
@@ -62,8 +62,6 @@ gboolean gst_spconv_cuda_enter(struct gst_spconv_cuda *cuda);
 void gst_spconv_cuda_leave(struct gst_spconv_cuda *cuda);
 
 /* ------------------------------------------------------------------ streams ------------------ */
-
-gboolean gst_spconv_cuda_streams_travel(void);
 
 struct gst_spconv_cuda_stream;
 

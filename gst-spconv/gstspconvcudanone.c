@@ -77,11 +77,6 @@ void gst_spconv_cuda_leave(struct gst_spconv_cuda *cuda)
     (void)cuda;
 }
 
-gboolean gst_spconv_cuda_streams_travel(void)
-{
-    return FALSE;
-}
-
 struct gst_spconv_cuda_stream *gst_spconv_cuda_stream_new(struct gst_spconv_cuda *cuda)
 {
     (void)cuda;

@@ -20,16 +20,6 @@ static const struct {
     [GST_SPCONV_FIELD_F64] = {"F64", 8, SPC_DTYPE_NONE},
 };
 
-guint gst_spconv_field_type_size(enum gst_spconv_field_type type)
-{
-    return types[type].size;
-}
-
-const gchar *gst_spconv_field_type_name(enum gst_spconv_field_type type)
-{
-    return types[type].name;
-}
-
 static gboolean set_name(struct gst_spconv_field *field, const gchar *name)
 {
     return name[0] && g_strlcpy(field->name, name, sizeof(field->name)) < sizeof(field->name);

@@ -38,10 +38,6 @@ struct gst_spconv_fields {
     struct gst_spconv_field field[GST_SPCONV_MAX_FIELDS];
 };
 
-/* Bytes of one value; "F32" and so on. */
-guint gst_spconv_field_type_size(enum gst_spconv_field_type type);
-const gchar *gst_spconv_field_type_name(enum gst_spconv_field_type type);
-
 /* Parse `text`; every field must lie within a record of `point_step` bytes, and no name may occur
  * twice. `fields` is untouched on failure. */
 gboolean gst_spconv_fields_parse(struct gst_spconv_fields *fields, const gchar *text,

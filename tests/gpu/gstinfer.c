@@ -95,7 +95,7 @@ static GstBuffer *frame_on(struct gst_spconv_cuda *context, const gchar *stem,
     CHECK(!cudaMemcpyAsync(view.indices, indices.data, indices.size, cudaMemcpyHostToDevice,
                            handle));
     CHECK(!cudaMemcpyAsync(view.count, &count, sizeof(count), cudaMemcpyHostToDevice, handle));
-    if (!stream || !gst_spconv_cuda_streams_travel())
+    if (!stream || !GST_CHECK_VERSION(1, 24, 0))
         CHECK(!cudaStreamSynchronize(handle));
     gst_spconv_cuda_leave(context);
     gst_spconv_cuda_voxels_unmap(&view);
