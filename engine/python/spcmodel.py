@@ -81,7 +81,7 @@ class Node:
 
     def __init__(self, op, name, inputs, output, attrs):
         self.op, self.name, self.inputs, self.output = op, name, inputs, output
-        self.attrs, self.weight, self.bias = attrs, None, None
+        self.attrs, self.weight, self.bias, self.twin = attrs, None, None, None
 
 
 def triple(value):
@@ -102,8 +102,9 @@ class Network:
 
     def conv(self, x, cout, kernel=3, stride=1, padding=None, dilation=1, subm=False,
              inverse=False, rulebook="", act="ReLU", bias=True, bound=200000, weight=None,
-             slope=None):
-        """SparseConvolution. `padding` defaults to half the kernel; `bias` may be a list."""
+             slope=None, like=None):
+        """SparseConvolution. `padding` defaults to half the kernel; `bias` may be a list. `like`:
+        the output of a convolution whose weights this one reads from the file, too."""
         kernel, stride, dilation = triple(kernel), triple(stride), triple(dilation)
         padding = tuple(k // 2 for k in kernel) if padding is None else triple(padding)
         if subm:
@@ -115,7 +116,10 @@ class Network:
                          in zip(x.grid, kernel, stride, padding, dilation))
             self.forward.setdefault(rulebook, x.grid)
         count = cout * kernel[0] * kernel[1] * kernel[2] * x.channels
-        if weight is None:
+        twin = like and next(n for n in self.nodes if n.output is like)
+        if twin:
+            weight = twin.weight
+        elif weight is None:
             weight = self.draw(count, x.channels * kernel[0] * kernel[1] * kernel[2])
         if bias is True:
             bias = [self.random.uniform(-0.2, 0.2) for _ in range(cout)]
@@ -134,6 +138,7 @@ class Network:
         assert len(weight) == count, (node.name, len(weight), count)
         node.weight = self.rounded(weight)
         node.bias = self.rounded(bias) if bias else None
+        node.twin = twin
         return node.output
 
     def add(self, a, b, op="Add"):
@@ -205,8 +210,9 @@ class Network:
                 base = "sp" + node.name
                 a = node.attrs
                 dims = (a["out_channels"],) + a["kernel_size"] + (a["in_channels"],)
-                names.append(base + ".weight")
-                initializers.append(self.tensor(names[-1], node.weight, dims))
+                names.append("sp" + (node.twin or node).name + ".weight")
+                if not node.twin:
+                    initializers.append(self.tensor(names[-1], node.weight, dims))
                 if node.bias:
                     names.append(base + ".bias")
                     initializers.append(self.tensor(names[-1], node.bias, (len(node.bias),)))

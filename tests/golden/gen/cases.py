@@ -79,6 +79,16 @@ def residual(add="Add", weights="fp16", seed=15):
     return net
 
 
+def shared_weights():
+    """One initializer for kernels that a backend packs in different orders."""
+    net = Network(GRID, 8, seed=32)
+    x = net.conv(net.input, 8, subm=True)
+    net.output(x)
+    net.output(net.conv(x, 8, subm=True, dilation=(2, 1, 1), like=x, bias=False))
+    net.output(net.conv(x, 8, stride=2, like=x))
+    return net
+
+
 def quant_add():
     return residual("QuantAdd", seed=16)
 
@@ -227,7 +237,7 @@ def tiny_sparse_out():
 
 NETWORKS = [subm, strided, unet, activations, residual, quant_add, fp32_weights, relu_alone,
             channels, wide, dense, layouts, dense_add, xyz, tall70, tall130, tiny, tiny_xyz,
-            tiny_sparse_out]
+            tiny_sparse_out, shared_weights]
 
 
 # ---- frames -----------------------------------------------------------------------------------
