@@ -140,6 +140,35 @@ static inline GstBuffer *golden_frame(const gchar *stem)
     return buffer;
 }
 
+/* Whether `buffer` holds what a golden file of tiny.onnx's output says, as float32 or float16: no
+ * value is further off than `tolerance` times the largest. */
+static inline void check_tiny_values(GstBuffer *buffer, const gchar *name, gboolean half,
+                                     gdouble tolerance)
+{
+    struct spc_array expected = read_golden("expected", name);
+    const gfloat *e = expected.data;
+    gfloat values[TINY_OUT_VALUES];
+    gdouble largest = 0, worst = 0;
+    GstMapInfo map;
+    gint i;
+
+    CHECK_INT(expected.size, sizeof(values));
+    REQUIRE(buffer && gst_buffer_map(buffer, &map, GST_MAP_READ));
+    REQUIRE(map.size == (half ? sizeof(values) / 2 : sizeof(values)));
+    if (half)
+        spc_convert_f16_to_f32((const uint16_t *)map.data, values, TINY_OUT_VALUES);
+    else
+        memcpy(values, map.data, sizeof(values));
+    for (i = 0; i < TINY_OUT_VALUES; i++) {
+        largest = MAX(largest, fabs(e[i]));
+        worst = MAX(worst, fabs(e[i] - values[i]));
+    }
+    CHECK(largest > 0);
+    CHECK_NEAR(worst / largest, 0, tolerance);
+    gst_buffer_unmap(buffer, &map);
+    spc_array_free(&expected);
+}
+
 /* An unsigned number of the element's `stats`. */
 static inline guint64 stat_of(GstElement *element, const gchar *name)
 {
