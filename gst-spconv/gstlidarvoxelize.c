@@ -321,12 +321,7 @@ static void install_bound_properties(GObjectClass *klass)
         klass, PROP_MAX_VOXELS,
         g_param_spec_uint("max-voxels", "Maximum voxels", "Bound of the voxels of a frame", 1,
                           G_MAXINT32, DEFAULT_MAX_VOXELS, GST_SPCONV_AT_READY));
-    g_object_class_install_property(
-        klass, PROP_CUDA_DEVICE_ID,
-        g_param_spec_int("cuda-device-id", "CUDA device",
-                         "CUDA: device number; -1: the one that the neighbours or the application "
-                         "have a context of, else the first",
-                         -1, G_MAXINT, -1, GST_SPCONV_AT_READY));
+    gst_spconv_install_cuda_device_id(klass, PROP_CUDA_DEVICE_ID);
     g_object_class_install_property(
         klass, PROP_STATS,
         g_param_spec_boxed("stats", "Statistics",

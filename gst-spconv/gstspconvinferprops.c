@@ -211,12 +211,7 @@ static void install_run_properties(GObjectClass *klass)
         g_param_spec_boolean("cuda-graph", "CUDA graph",
                              "CUDA: record the frame's work once and replay it", TRUE,
                              GST_SPCONV_AT_READY));
-    g_object_class_install_property(
-        klass, PROP_CUDA_DEVICE_ID,
-        g_param_spec_int("cuda-device-id", "CUDA device",
-                         "CUDA: device number; -1: the one that the neighbours or the application "
-                         "have a context of, else the first",
-                         -1, G_MAXINT, -1, GST_SPCONV_AT_READY));
+    gst_spconv_install_cuda_device_id(klass, PROP_CUDA_DEVICE_ID);
     g_object_class_install_property(
         klass, PROP_TUNING_CACHE,
         g_param_spec_string("tuning-cache", "Tuning cache",

@@ -91,3 +91,13 @@ gboolean gst_spconv_property_is_fixed(GstElement *element, const GParamSpec *psp
     GST_WARNING_OBJECT(element, "%s can be set in the states NULL and READY only", pspec->name);
     return TRUE;
 }
+
+void gst_spconv_install_cuda_device_id(GObjectClass *klass, guint property_id)
+{
+    g_object_class_install_property(
+        klass, property_id,
+        g_param_spec_int("cuda-device-id", "CUDA device",
+                         "CUDA: device number; -1: the one that the neighbours or the application "
+                         "have a context of, else the first",
+                         -1, G_MAXINT, -1, GST_SPCONV_AT_READY));
+}

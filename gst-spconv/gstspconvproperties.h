@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Properties that are plain variables: an element keeps them in a struct, has a table of their
- * offsets, and needs no code for each. Call under the object lock.
+ * offsets, and needs no code for each. Store and load under the object lock.
  */
 #ifndef GST_SPCONV_PROPERTIES_H
 #define GST_SPCONV_PROPERTIES_H
@@ -18,6 +18,9 @@ gboolean gst_spconv_property_load(gconstpointer field, GValue *value);
 
 /* TRUE, with a warning in the log, where `pspec` may not change in the element's state. */
 gboolean gst_spconv_property_is_fixed(GstElement *element, const GParamSpec *pspec);
+
+/* The property "cuda-device-id", whose variable is a gint. */
+void gst_spconv_install_cuda_device_id(GObjectClass *klass, guint property_id);
 
 /* Flags of properties that can change in NULL and READY, and of those that always can. */
 #define GST_SPCONV_AT_READY (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY)
