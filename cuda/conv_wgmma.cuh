@@ -25,6 +25,18 @@
 #define STAGES 4
 #define ALIGNMENT 1024 /* of swizzled images and of the halo */
 
+/* Gives the halo what BLOCKS blocks of a multiprocessor leave of its shared memory; returns the
+ * bytes of one of them, where open_block() finds ring, halo, table and blob. */
+template <int DEPTH, int WIDTH, int BLOCKS> static inline size_t share_out(struct conv_job *job)
+{
+    size_t table = (size_t)job->table_steps * TILE_ROWS * 2;
+    size_t fixed = STAGES * shape<DEPTH, WIDTH>::stage + table + (size_t)job->conv.blobs.stride;
+    size_t room = SPC_CUDA_SHARED_SM90 / BLOCKS - SPC_CUDA_SHARED_BLOCK;
+
+    job->capacity = spc_cuda_halo_capacity(job, room - fixed, DEPTH * 2);
+    return fixed + (size_t)(job->capacity + ZERO_ROWS) * DEPTH * 2;
+}
+
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
 
 static __device__ __forceinline__ void consumers_sync()

@@ -60,19 +60,13 @@ static __global__ void __launch_bounds__(THREADS, BLOCKS)
 template <int DEPTH, int WIDTH, int BLOCKS>
 static cudaError_t launch_ring(struct conv_job *job, int processors, cudaStream_t stream)
 {
-    using form = shape<DEPTH, WIDTH>;
-    size_t table = (size_t)job->table_steps * TILE_ROWS * 2;
-    size_t fixed = STAGES * form::stage + table + (size_t)job->conv.blobs.stride;
-    size_t room = SPC_CUDA_SHARED_SM90 / BLOCKS - SPC_CUDA_SHARED_BLOCK;
-    cudaError_t code;
+    size_t bytes = share_out<DEPTH, WIDTH, BLOCKS>(job);
+    cudaError_t code = spc_cuda_allow_shared((const void *)conv_wgmma<DEPTH, WIDTH, BLOCKS>);
 
-    job->capacity = spc_cuda_halo_capacity(job, room - fixed, DEPTH * 2);
-    fixed += (size_t)(job->capacity + ZERO_ROWS) * DEPTH * 2;
-    code = spc_cuda_allow_shared((const void *)conv_wgmma<DEPTH, WIDTH, BLOCKS>);
     return code ? code
                 : spc_cuda_launch(conv_wgmma<DEPTH, WIDTH, BLOCKS>,
                                   dim3(spc_cuda_conv_grid(job, processors * BLOCKS), job->blocks),
-                                  THREADS, fixed, stream, *job);
+                                  THREADS, bytes, stream, *job);
 }
 
 #endif

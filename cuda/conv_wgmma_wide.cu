@@ -28,23 +28,18 @@ template <int DEPTH, int WIDTH, int BLOCKS>
 static cudaError_t launch_cluster(struct conv_job *job, int size, int processors,
                                   cudaStream_t stream)
 {
-    using form = shape<DEPTH, WIDTH>;
     const void *kernel = (const void *)conv_cluster<DEPTH, WIDTH, BLOCKS>;
-    size_t table = (size_t)job->table_steps * TILE_ROWS * 2;
-    size_t fixed = STAGES * form::stage + table + (size_t)job->conv.blobs.stride;
-    size_t room = SPC_CUDA_SHARED_SM90 / BLOCKS - SPC_CUDA_SHARED_BLOCK;
     cudaLaunchConfig_t config = {};
     cudaLaunchAttribute attributes[2] = {};
     cudaError_t code;
 
-    job->capacity = spc_cuda_halo_capacity(job, room - fixed, DEPTH * 2);
     attributes[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
     attributes[0].val.programmaticStreamSerializationAllowed = 1;
     attributes[1].id = cudaLaunchAttributeClusterDimension;
     attributes[1].val.clusterDim.x = size;
     attributes[1].val.clusterDim.y = attributes[1].val.clusterDim.z = 1;
     config.blockDim = dim3(cluster_threads<BLOCKS>());
-    config.dynamicSmemBytes = fixed + (size_t)(job->capacity + ZERO_ROWS) * DEPTH * 2;
+    config.dynamicSmemBytes = share_out<DEPTH, WIDTH, BLOCKS>(job);
     config.stream = stream;
     config.attrs = attributes;
     config.numAttrs = size > 1 ? 2 : 1;

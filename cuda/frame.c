@@ -92,14 +92,17 @@ static cudaError_t empty_blobs(struct spc__cuda *cuda, cudaStream_t stream)
     return code;
 }
 
+static cudaError_t reset(struct spc__cuda *cuda, cudaStream_t stream)
+{
+    cudaError_t code = spc_cuda_index_reset(cuda->sites, cuda->num_slots, cuda->report, stream);
+
+    return code ? code : empty_blobs(cuda, stream);
+}
+
 cudaError_t spc__cuda_open_index(struct spc__cuda *cuda, cudaStream_t stream)
 {
-    cudaError_t code = cudaSuccess;
+    cudaError_t code = cuda->unclear ? reset(cuda, stream) : cudaSuccess;
 
-    if (cuda->unclear)
-        code = spc_cuda_index_reset(cuda->sites, cuda->num_slots, cuda->report, stream);
-    if (cuda->unclear && !code)
-        code = empty_blobs(cuda, stream);
     cuda->unclear = true;
     return code;
 }
