@@ -43,44 +43,37 @@ static enum spc_status describe(const struct spc_session *session, struct spc__t
     return SPC_OK;
 }
 
-static enum spc_status take(struct spc_session *session, const struct spc__tuning *read,
-                            struct spc_error *err)
+static enum spc_status read_and_take(struct spc_session *session, bool *found,
+                                     struct spc_error *err)
 {
-    struct spc__tuning own;
-    enum spc_status status = describe(session, &own, err);
-    const char *differs;
+    struct spc__tuning tuning;
+    enum spc_status status = describe(session, &tuning, err);
 
+    *found = false;
     if (status)
         return status;
-    differs = spc__tuning_differs(read, &own);
-    spc__tuning_clear(&own);
-    if (differs)
-        return spc__fail(err, SPC_ERR_FORMAT, "%.200s: is of another %s", session->tuning_cache,
-                         differs);
-    return session->backend->choose(session->instance, read, err);
+    status = spc__tuning_read(session->tuning_cache, &tuning, found, err);
+    if (!status && *found)
+        status = session->backend->choose(session->instance, &tuning, err);
+    spc__tuning_clear(&tuning);
+    return status;
 }
 
 void spc__session_load_tuning(struct spc_session *session)
 {
-    struct spc__tuning read;
     struct spc_error err;
-    enum spc_status status;
+    bool found;
 
     if (!session->backend->choose)
         return;
-    if (access(session->tuning_cache, F_OK)) {
+    if (access(session->tuning_cache, F_OK))
         spc__log(&session->log, SPC_LOG_INFO, "%.200s: no tuning cache yet", session->tuning_cache);
-        return;
-    }
-    status = spc__tuning_read(session->tuning_cache, &read, &err);
-    if (!status) {
-        status = take(session, &read, &err);
-        spc__tuning_clear(&read);
-    }
-    if (status)
+    else if (read_and_take(session, &found, &err))
         spc__log(&session->log, SPC_LOG_WARNING, "tuning cache ignored: %s", err.message);
     else
-        spc__log(&session->log, SPC_LOG_INFO, "%.200s: tuning taken", session->tuning_cache);
+        spc__log(&session->log, SPC_LOG_INFO, "%.200s: %s", session->tuning_cache,
+                 found ? "tuning taken"
+                       : "no tuning yet for this network, GPU, precision and version");
 }
 
 enum spc_status spc_session_tune(struct spc_session *session, const struct spc_voxels *voxels,

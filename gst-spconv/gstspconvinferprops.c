@@ -215,8 +215,8 @@ static void install_run_properties(GObjectClass *klass)
     g_object_class_install_property(
         klass, PROP_TUNING_CACHE,
         g_param_spec_string("tuning-cache", "Tuning cache",
-                            "CUDA: file of kernels that spc-bench --tune found fastest; one of "
-                            "another GPU, model or version is ignored",
+                            "CUDA: file of kernels that spc-bench --tune found fastest, for one "
+                            "model or several; what is of another GPU or version is ignored",
                             NULL, GST_SPCONV_AT_READY));
     g_object_class_install_property(klass, PROP_THREADS,
                                     g_param_spec_uint("threads", "Threads",

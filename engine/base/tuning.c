@@ -6,13 +6,18 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #define MAX_LINE 160 /* with its newline and a terminator */
-#define MAX_BYTES ((size_t)MAX_LINE * (SPC__MAX_TUNED_NODES + 16))
+#define MAX_BYTES ((size_t)64 << 20)
+#define TITLE "spc-tuning "
 
 enum spc_status spc__tuning_init(struct spc__tuning *tuning, int num_nodes, struct spc_error *err)
 {
@@ -30,53 +35,50 @@ void spc__tuning_clear(struct spc__tuning *tuning)
     memset(tuning, 0, sizeof(*tuning));
 }
 
-const char *spc__tuning_differs(const struct spc__tuning *a, const struct spc__tuning *b)
+bool spc__tuning_same_key(const struct spc__tuning *a, const struct spc__tuning *b)
 {
-    return strcmp(a->engine, b->engine)       ? "engine"
-           : strcmp(a->device, b->device)     ? "device"
-           : strcmp(a->isa, b->isa)           ? "isa"
-           : strcmp(a->precision, b->precision) ? "precision"
-           : a->network != b->network || a->num_nodes != b->num_nodes ? "network"
-                                                                      : NULL;
+    return !strcmp(a->engine, b->engine) && !strcmp(a->device, b->device) &&
+           !strcmp(a->isa, b->isa) && !strcmp(a->precision, b->precision) &&
+           a->network == b->network && a->num_nodes == b->num_nodes;
 }
 
 /* ---- reading ---- */
 
 struct reader {
-    const char *start, *at, *end;
-    int line;
+    struct spc__tuning_text text;
     char key[16], value[MAX_LINE];
 };
 
 static enum spc_status refuse(const struct reader *reader, const char *what,
                               struct spc_error *err)
 {
-    return spc__fail(err, SPC_ERR_FORMAT, "tuning file: line %d: %s; tune again", reader->line,
+    return spc__fail(err, SPC_ERR_FORMAT, "tuning file: line %d: %s; tune again", reader->text.line,
                      what);
 }
 
 /* The next line, "key value". Only printable characters. */
 static bool next_line(struct reader *reader)
 {
-    size_t left = (size_t)(reader->end - reader->at), key, value;
-    const char *newline = left ? memchr(reader->at, '\n', left) : NULL;
-    const char *space = newline ? memchr(reader->at, ' ', (size_t)(newline - reader->at)) : NULL;
+    struct spc__tuning_text *text = &reader->text;
+    size_t left = (size_t)(text->end - text->at), key, value;
+    const char *newline = left ? memchr(text->at, '\n', left) : NULL;
+    const char *space = newline ? memchr(text->at, ' ', (size_t)(newline - text->at)) : NULL;
 
-    reader->line++;
+    text->line++;
     if (!space)
         return false;
-    key = (size_t)(space - reader->at);
+    key = (size_t)(space - text->at);
     value = (size_t)(newline - space - 1);
     if (!key || key >= sizeof(reader->key) || !value || value >= sizeof(reader->value))
         return false;
-    for (const char *c = reader->at; c < newline; c++)
+    for (const char *c = text->at; c < newline; c++)
         if (*c < ' ' || *c > '~')
             return false;
-    memcpy(reader->key, reader->at, key);
+    memcpy(reader->key, text->at, key);
     reader->key[key] = 0;
     memcpy(reader->value, space + 1, value);
     reader->value[value] = 0;
-    reader->at = newline + 1;
+    text->at = newline + 1;
     return true;
 }
 
@@ -147,20 +149,20 @@ static enum spc_status read_head(struct reader *reader, struct spc__tuning *head
     return SPC_OK;
 }
 
-static enum spc_status read_nodes(struct reader *reader, struct spc__tuning *tuning,
-                                  struct spc_error *err)
+static enum spc_status read_nodes(struct reader *reader, const char *start,
+                                  struct spc__tuning *tuning, struct spc_error *err)
 {
     int last = -1;
 
     for (;;) {
-        const char *line = reader->at;
+        const char *line = reader->text.at;
         uint64_t sum;
 
         if (!next_line(reader))
             return refuse(reader, "is missing or no text", err);
         if (!strcmp(reader->key, "sum")) {
-            sum = spc__hash(SPC__HASH_START, reader->start, (size_t)(line - reader->start));
-            return is_printed(reader->value, "%016" PRIx64, sum) && reader->at == reader->end
+            sum = spc__hash(SPC__HASH_START, start, (size_t)(line - start));
+            return is_printed(reader->value, "%016" PRIx64, sum)
                        ? SPC_OK
                        : refuse(reader, "the sum does not match, the file is damaged", err);
         }
@@ -169,10 +171,10 @@ static enum spc_status read_nodes(struct reader *reader, struct spc__tuning *tun
     }
 }
 
-enum spc_status spc__tuning_parse(const void *data, size_t size, struct spc__tuning *tuning,
+enum spc_status spc__tuning_parse(struct spc__tuning_text *text, struct spc__tuning *tuning,
                                   struct spc_error *err)
 {
-    struct reader reader = {.start = data, .at = data, .end = (const char *)data + size};
+    struct reader reader = {.text = *text};
     struct spc__tuning head = {.network = 0}, made;
     enum spc_status status;
     uint64_t nodes = 0;
@@ -184,17 +186,39 @@ enum spc_status spc__tuning_parse(const void *data, size_t size, struct spc__tun
         return status;
     head.ways = made.ways;
     head.num_nodes = made.num_nodes;
-    status = read_nodes(&reader, &head, err);
-    if (status)
+    status = read_nodes(&reader, text->at, &head, err);
+    if (status) {
         spc__tuning_clear(&head);
-    else
-        *tuning = head;
-    return status;
+        return status;
+    }
+    *text = reader.text;
+    *tuning = head;
+    return SPC_OK;
 }
 
-enum spc_status spc__tuning_read(const char *path, struct spc__tuning *tuning,
+/* The tuning of the key of `wanted`, to its ways. */
+static enum spc_status find(struct spc__tuning_text text, struct spc__tuning *wanted, bool *found,
+                            struct spc_error *err)
+{
+    *found = false;
+    while (text.at < text.end && !*found) {
+        struct spc__tuning tuning;
+        enum spc_status status = spc__tuning_parse(&text, &tuning, err);
+
+        if (status)
+            return status;
+        *found = spc__tuning_same_key(&tuning, wanted);
+        if (*found)
+            memcpy(wanted->ways, tuning.ways, (size_t)wanted->num_nodes * sizeof(*tuning.ways));
+        spc__tuning_clear(&tuning);
+    }
+    return SPC_OK;
+}
+
+enum spc_status spc__tuning_read(const char *path, struct spc__tuning *tuning, bool *found,
                                  struct spc_error *err)
 {
+    struct spc__tuning_text text = {.line = 0};
     enum spc_status status;
     void *data;
     size_t size;
@@ -202,7 +226,9 @@ enum spc_status spc__tuning_read(const char *path, struct spc__tuning *tuning,
     status = spc__file_read(path, MAX_BYTES, &data, &size, err);
     if (status)
         return status;
-    status = spc__tuning_parse(data, size, tuning, err);
+    text.at = data;
+    text.end = text.at + size;
+    status = find(text, tuning, found, err);
     free(data);
     return status ? spc__fail_in_file(err, status, path) : SPC_OK;
 }
@@ -218,7 +244,7 @@ enum spc_status spc__tuning_print(const struct spc__tuning *tuning, char **text,
     if (!to)
         return spc__fail_memory(err, room, "a tuning file");
     used = (size_t)snprintf(to, room,
-                            "spc-tuning 1\nengine %s\ndevice %s\nisa %s\nprecision %s\n"
+                            TITLE "1\nengine %s\ndevice %s\nisa %s\nprecision %s\n"
                             "network %016" PRIx64 "\nnodes %d\n",
                             tuning->engine, tuning->device, tuning->isa, tuning->precision,
                             tuning->network, tuning->num_nodes);
@@ -232,17 +258,96 @@ enum spc_status spc__tuning_print(const struct spc__tuning *tuning, char **text,
     return SPC_OK;
 }
 
+/* The part of a file to keep when `tuning` is added: other tunings, as far as they can be read.
+ * Moves them to the front of `data`; returns their bytes. */
+static size_t keep_others(char *data, size_t size, const struct spc__tuning *tuning)
+{
+    struct spc__tuning_text text = {data, data + size, 0};
+    struct spc__tuning other;
+    size_t kept = 0;
+
+    for (const char *start = data; !spc__tuning_parse(&text, &other, NULL); start = text.at) {
+        size_t length = (size_t)(text.at - start);
+
+        if (!spc__tuning_same_key(&other, tuning)) {
+            memmove(data + kept, start, length);
+            kept += length;
+        }
+        spc__tuning_clear(&other);
+    }
+    return kept;
+}
+
+/* What stands in the file beside a tuning that is to be written; NULL where there is none yet. */
+static enum spc_status read_others(const char *path, const struct spc__tuning *tuning,
+                                   void **data, size_t *size, struct spc_error *err)
+{
+    enum spc_status status;
+
+    *data = NULL;
+    *size = 0;
+    if (access(path, F_OK))
+        return SPC_OK;
+    status = spc__file_read(path, MAX_BYTES, data, size, err);
+    if (status)
+        return status;
+    if (*size && (*size < strlen(TITLE) || memcmp(*data, TITLE, strlen(TITLE)))) {
+        free(*data);
+        return spc__fail(err, SPC_ERR_FORMAT,
+                         "%.200s: is no tuning file, and stays as it is; give another path", path);
+    }
+    *size = keep_others(*data, *size, tuning);
+    return SPC_OK;
+}
+
+static enum spc_status add_to_file(const char *path, const struct spc__tuning *tuning,
+                                   const char *text, size_t size, struct spc_error *err)
+{
+    void *others;
+    size_t others_size;
+    enum spc_status status = read_others(path, tuning, &others, &others_size, err);
+
+    if (status)
+        return status;
+    status = spc__file_write(path, others, others_size, text, size, err);
+    free(others);
+    return status;
+}
+
+/* Others that write wait from here until the lock is closed. It lies on the folder, as the file is
+ * replaced; -1 where there is none, as on file systems without locks. */
+static int lock_folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = spc__strdup(path);
+    int lock;
+
+    if (!folder)
+        return -1;
+    if (slash)
+        folder[slash - path + 1] = 0;
+    lock = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    free(folder);
+    while (lock >= 0 && flock(lock, LOCK_EX) && errno == EINTR)
+        ;
+    return lock;
+}
+
 enum spc_status spc__tuning_write(const char *path, const struct spc__tuning *tuning,
                                   struct spc_error *err)
 {
     enum spc_status status;
     char *text;
     size_t size;
+    int lock;
 
     status = spc__tuning_print(tuning, &text, &size, err);
     if (status)
         return status;
-    status = spc__file_write(path, text, size, NULL, 0, err);
+    lock = lock_folder_of(path);
+    status = add_to_file(path, tuning, text, size, err);
+    if (lock >= 0)
+        close(lock);
     free(text);
     return status;
 }

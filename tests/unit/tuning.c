@@ -4,6 +4,7 @@
 #include "base/tuning.h"
 #include "test.h"
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct spc__tuning example(void)
@@ -21,6 +22,14 @@ static struct spc__tuning example(void)
     return tuning;
 }
 
+static enum spc_status parse(const char *data, size_t size, struct spc__tuning *tuning,
+                             struct spc_error *err)
+{
+    struct spc__tuning_text text = {data, data + size, 0};
+
+    return spc__tuning_parse(&text, tuning, err);
+}
+
 /* Parses `lines` with a sum that is right behind them. */
 static enum spc_status parse_lines(const char *lines, struct spc__tuning *tuning,
                                    struct spc_error *err)
@@ -29,28 +38,166 @@ static enum spc_status parse_lines(const char *lines, struct spc__tuning *tuning
     int size = snprintf(text, sizeof(text), "%ssum %016" PRIx64 "\n", lines,
                         spc__hash(SPC__HASH_START, lines, strlen(lines)));
 
-    return spc__tuning_parse(text, (size_t)size, tuning, err);
+    return parse(text, (size_t)size, tuning, err);
+}
+
+/* A path in a folder that nobody else uses. */
+static void make_path(char *path, size_t size)
+{
+    snprintf(path, size, "/tmp/spc-tuning-XXXXXX");
+    REQUIRE(mkdtemp(path));
+    strcat(path, "/cache");
+}
+
+static void remove_path(char *path)
+{
+    CHECK(!unlink(path));
+    *strrchr(path, '/') = 0;
+    CHECK(!rmdir(path)); /* nothing else was left there */
+}
+
+static void append(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "a");
+
+    REQUIRE(file);
+    CHECK(fputs(text, file) >= 0);
+    CHECK(!fclose(file));
+}
+
+/* Whether the file says of the key of `key` what `key` says. */
+static bool says(const char *path, const struct spc__tuning *key)
+{
+    struct spc__tuning blank = example(), in = *key;
+    bool same;
+
+    in.ways = blank.ways;
+    CHECK_INT(spc__tuning_read(path, &in, &same, NULL), SPC_OK);
+    for (int i = 0; i < key->num_nodes; i++)
+        same = same && !strcmp(in.ways[i], key->ways[i]);
+    spc__tuning_clear(&blank);
+    return same;
 }
 
 TEST(written_and_read)
 {
-    struct spc__tuning out = example(), in;
+    struct spc__tuning tuning = example();
     struct spc_error err;
     char path[64];
+    bool found;
 
-    snprintf(path, sizeof(path), "/tmp/spc-tuning-%ld.txt", (long)getpid());
-    CHECK_INT(spc__tuning_write(path, &out, &err), SPC_OK);
-    REQUIRE(!spc__tuning_read(path, &in, &err));
-    CHECK(!spc__tuning_differs(&in, &out));
-    CHECK_INT(in.num_nodes, 30);
-    for (int i = 0; i < 30; i++)
-        CHECK(!strcmp(in.ways[i], out.ways[i]));
-    spc__tuning_clear(&in);
-    unlink(path);
-    CHECK_INT(spc__tuning_read(path, &in, &err), SPC_ERR_IO);
+    make_path(path, sizeof(path));
+    CHECK_INT(spc__tuning_write(path, &tuning, &err), SPC_OK);
+    CHECK(says(path, &tuning));
+    remove_path(path);
+    CHECK_INT(spc__tuning_read(path, &tuning, &found, &err), SPC_ERR_IO);
     CHECK_TEXT(err.message, path);
-    CHECK_INT(spc__tuning_write("/nowhere/at/all", &out, &err), SPC_ERR_IO);
-    spc__tuning_clear(&out);
+    CHECK_INT(spc__tuning_write("/nowhere/at/all", &tuning, &err), SPC_ERR_IO);
+    spc__tuning_clear(&tuning);
+}
+
+/* One takes the place of its like, and leaves others. */
+TEST(several)
+{
+    struct spc__tuning a = example(), b = example(), c = example();
+    char path[64];
+
+    b.network++;
+    strcpy(c.device, "NVIDIA Jetson");
+    strcpy(b.ways[5], "teams");
+    make_path(path, sizeof(path));
+    CHECK_INT(spc__tuning_write(path, &a, NULL), SPC_OK);
+    CHECK(!says(path, &b));
+    CHECK_INT(spc__tuning_write(path, &b, NULL), SPC_OK);
+    CHECK_INT(spc__tuning_write(path, &c, NULL), SPC_OK);
+    CHECK(says(path, &a) && says(path, &b) && says(path, &c));
+    strcpy(a.ways[3], "mma");
+    CHECK(!says(path, &a));
+    CHECK_INT(spc__tuning_write(path, &a, NULL), SPC_OK);
+    CHECK(says(path, &a) && says(path, &b) && says(path, &c));
+    remove_path(path);
+    spc__tuning_clear(&a);
+    spc__tuning_clear(&b);
+    spc__tuning_clear(&c);
+}
+
+/* What is whole before the damage is read and stays; behind it nothing is. */
+TEST(damaged_behind)
+{
+    struct spc__tuning a = example(), b = example();
+    struct spc_error err;
+    char path[64];
+    bool found;
+
+    b.network++;
+    make_path(path, sizeof(path));
+    CHECK_INT(spc__tuning_write(path, &a, NULL), SPC_OK);
+    append(path, "spc-tuning 1\nengine\n");
+    CHECK(says(path, &a));
+    CHECK_INT(spc__tuning_read(path, &b, &found, &err), SPC_ERR_FORMAT);
+    CHECK_TEXT(err.message, "line 12");
+    CHECK_INT(spc__tuning_write(path, &b, NULL), SPC_OK);
+    CHECK(says(path, &a) && says(path, &b));
+    remove_path(path);
+    spc__tuning_clear(&a);
+    spc__tuning_clear(&b);
+}
+
+/* A path that was mistaken costs nobody a file. */
+TEST(another_file)
+{
+    struct spc__tuning tuning = example();
+    struct spc_error err;
+    char path[64], left[16] = "";
+    FILE *file;
+
+    make_path(path, sizeof(path));
+    append(path, "a model");
+    CHECK_INT(spc__tuning_write(path, &tuning, &err), SPC_ERR_FORMAT);
+    CHECK_TEXT(err.message, "is no tuning file");
+    REQUIRE((file = fopen(path, "r")));
+    CHECK(fgets(left, sizeof(left), file));
+    fclose(file);
+    CHECK_TEXT(left, "a model");
+    remove_path(path);
+    spc__tuning_clear(&tuning);
+}
+
+#define WRITERS 4
+#define WRITES 25
+
+static void write_often(const char *path, int writer)
+{
+    struct spc__tuning tuning = example();
+
+    for (int i = 0; i < WRITES; i++) {
+        tuning.network = (uint64_t)(writer * WRITES + i);
+        if (spc__tuning_write(path, &tuning, NULL))
+            _exit(1);
+    }
+    _exit(0);
+}
+
+/* Processes that write at once: what each wrote is there. */
+TEST(written_at_once)
+{
+    struct spc__tuning tuning = example();
+    pid_t writers[WRITERS];
+    char path[64];
+    int status;
+
+    make_path(path, sizeof(path));
+    for (int i = 0; i < WRITERS; i++)
+        if (!(writers[i] = fork()))
+            write_often(path, i);
+    for (int i = 0; i < WRITERS; i++)
+        CHECK(writers[i] > 0 && waitpid(writers[i], &status, 0) == writers[i] && !status);
+    for (int i = 0; i < WRITERS * WRITES; i++) {
+        tuning.network = (uint64_t)i;
+        CHECK(says(path, &tuning));
+    }
+    remove_path(path);
+    spc__tuning_clear(&tuning);
 }
 
 /* Cut anywhere, or with any one bit another. */
@@ -63,13 +210,13 @@ TEST(damaged)
     REQUIRE(!spc__tuning_print(&tuning, &text, &size, NULL));
     spc__tuning_clear(&tuning);
     for (size_t cut = 0; cut < size; cut++)
-        CHECK_INT(spc__tuning_parse(text, cut, &in, NULL), SPC_ERR_FORMAT);
+        CHECK_INT(parse(text, cut, &in, NULL), SPC_ERR_FORMAT);
     for (size_t bit = 0; bit < 8 * size; bit++) {
         text[bit / 8] = (char)(text[bit / 8] ^ 1 << bit % 8);
-        CHECK_INT(spc__tuning_parse(text, size, &in, NULL), SPC_ERR_FORMAT);
+        CHECK_INT(parse(text, size, &in, NULL), SPC_ERR_FORMAT);
         text[bit / 8] = (char)(text[bit / 8] ^ 1 << bit % 8);
     }
-    CHECK_INT(spc__tuning_parse(text, size, &in, NULL), SPC_OK);
+    CHECK_INT(parse(text, size, &in, NULL), SPC_OK);
     spc__tuning_clear(&in);
     free(text);
 }
@@ -113,28 +260,26 @@ TEST(refused)
     spc__tuning_clear(&tuning);
 }
 
-static void check_differs(const struct spc__tuning *b, const char *what)
+static void check_key(const struct spc__tuning *b, bool same)
 {
     struct spc__tuning a = example();
-    const char *differs = spc__tuning_differs(&a, b);
 
-    CHECK_TEXT(differs ? differs : "nothing", what);
+    CHECK(spc__tuning_same_key(&a, b) == same);
     spc__tuning_clear(&a);
 }
 
-TEST(differs)
+TEST(same_key)
 {
     struct spc__tuning a = example(), b = a;
 
-    check_differs(&a, "nothing");
-#define DIFFERS(what, change)                                                                      \
-    b = a, change, check_differs(&b, what)
-    DIFFERS("engine", b.engine[0] = '9');
-    DIFFERS("device", b.device[0] = 'X');
-    DIFFERS("isa", b.isa[0] = 'X');
-    DIFFERS("precision", b.precision[0] = 'X');
-    DIFFERS("network", b.network++);
-    DIFFERS("network", b.num_nodes--);
+    check_key(&b, true);
+#define DIFFERS(change) b = a, change, check_key(&b, false)
+    DIFFERS(b.engine[0] = '9');
+    DIFFERS(b.device[0] = 'X');
+    DIFFERS(b.isa[0] = 'X');
+    DIFFERS(b.precision[0] = 'X');
+    DIFFERS(b.network++);
+    DIFFERS(b.num_nodes--);
 #undef DIFFERS
     spc__tuning_clear(&a);
 }
@@ -156,9 +301,13 @@ TEST(hash)
 int main(void)
 {
     RUN(written_and_read);
+    RUN(several);
+    RUN(damaged_behind);
+    RUN(another_file);
+    RUN(written_at_once);
     RUN(damaged);
     RUN(refused);
-    RUN(differs);
+    RUN(same_key);
     RUN(hash);
     return test_result();
 }

@@ -355,8 +355,8 @@ struct spc_session_options {
      * launches for so many sites (0: none). Without effect, as cuda/README.md tells why. */
     bool sort_mask;
     int64_t fixed_launch_points;
-    const char *tuning_cache;     /* file that spc_session_tune() writes and every session that it
-                                     holds for reads; NULL (default): none */
+    const char *tuning_cache;     /* file that spc_session_tune() adds to, and from which a session
+                                     takes what it says of it; NULL (default): none */
 };
 
 /* As for spc_model_options. */
@@ -461,8 +461,10 @@ SPC_API enum spc_status spc_session_wait(struct spc_session *session, struct spc
  *
  * Where the session was made with `tuning_cache`, the choice is also written there, whole or not at
  * all. It holds for sessions on the same kind of GPU, with the same model, precision and version
- * of the engine, which then run like that from their first frame. A file that is missing, damaged,
- * or of something else is ignored, and one that cannot be written changes nothing; the log says so.
+ * of the engine, which then run like that from their first frame. One file serves many models and
+ * GPUs: a choice only takes the place of one that holds for the same. A file that is missing,
+ * damaged, or says nothing of this session is ignored, and one that cannot be written, or is no
+ * tuning file, stays as it is; the log says so.
  * Errors: as spc_session_run(); the session then runs as before. */
 SPC_API enum spc_status spc_session_tune(struct spc_session *session,
                                          const struct spc_voxels *voxels, struct spc_error *err);
