@@ -48,49 +48,16 @@ static cudaError_t look(struct device *device)
     return code;
 }
 
-static struct conv_job make_job(const struct spc_cuda_conv_fast *conv)
-{
-    struct spc_cuda_conv_shape shape = spc_cuda_conv_shape(conv->cin, conv->cout);
-    struct conv_job job = {.conv = *conv, .blocks = shape.blocks, .chunks = shape.chunks};
-
-    job.step_images = shape.depth / spc_cuda_conv_slice(shape);
-    /* Up to a whole batch of the shallowest kernel, four steps. */
-    job.table_steps = (conv->blobs.groups * conv->blobs.run + 3) / 4 * 4;
-    return job;
-}
-
-/* Whether shared memory holds the rows of one batch of steps, each row for itself: what a tile
- * needs whose halo does not fit. Of the two kernels mma.sync's has less memory where it is used. */
-static bool fits(const struct conv_job *job, struct spc_cuda_conv_shape shape, size_t shared)
-{
-    size_t fixed = spc_cuda_mma_fixed(job, shape.width), row = (size_t)shape.depth * 2;
-    int32_t steps = SPC_CUDA_CONV_SLICE / spc_cuda_conv_slice(shape);
-
-    return fixed < shared &&
-           spc_cuda_halo_capacity(job, shared - fixed, row) >= steps * SPC_CUDA_BLOB_ROWS;
-}
-
 bool spc_cuda_conv_fast_supported(int32_t cin, int32_t cout, int32_t in_stride,
                                   const struct spc_cuda_blobs *blobs)
 {
     struct spc_cuda_conv_fast conv = {.cin = cin, .cout = cout, .blobs = *blobs};
-    struct conv_job job = make_job(&conv);
+    struct conv_job job = spc_cuda_conv_job(&conv);
     struct device device;
 
     return cin <= in_stride && in_stride % 8 == 0 && cout % 8 == 0 &&
            blobs->groups * blobs->run <= SPC_CUDA_BLOB_MAX_STEPS && !look(&device) &&
-           fits(&job, spc_cuda_conv_shape(cin, cout), (size_t)device.shared);
-}
-
-/* Shared memory of 99 KB, as sm_86, 89 and 120 give a block, holds 140 halo rows of 128 channels,
- * but most tiles meet 200 to 300: twice as many fit of half the depth. */
-static bool better_shallow(const struct conv_job *job, struct spc_cuda_conv_shape shape,
-                           size_t shared)
-{
-    size_t room = shared - spc_cuda_mma_fixed(job, shape.width);
-
-    return shape.depth > SPC_CUDA_CONV_SLICE &&
-           spc_cuda_halo_capacity(job, room, (size_t)shape.depth * 2) < 2 * SPC_CUDA_BLOB_ROWS;
+           spc_cuda_mma_fits(&job, spc_cuda_conv_shape(cin, cout), (size_t)device.shared);
 }
 
 static cudaError_t launch_mma(struct conv_job *job, struct spc_cuda_conv_shape shape,
@@ -98,13 +65,14 @@ static cudaError_t launch_mma(struct conv_job *job, struct spc_cuda_conv_shape s
                               cudaStream_t stream)
 {
     size_t shared = (size_t)device->shared;
+    int32_t depth = spc_cuda_mma_depth(job, shape, shared);
 
     if (way == SPC_CUDA_CONV_MMA_SHALLOW && shape.depth <= SPC_CUDA_CONV_SLICE)
         return cudaErrorNotSupported;
-    if (way == SPC_CUDA_CONV_MMA_SHALLOW || better_shallow(job, shape, shared)) {
-        job->chunks *= shape.depth / SPC_CUDA_CONV_SLICE;
-        shape.depth = SPC_CUDA_CONV_SLICE;
-    }
+    if (way == SPC_CUDA_CONV_MMA_SHALLOW)
+        depth = SPC_CUDA_CONV_SLICE;
+    job->chunks *= shape.depth / depth;
+    shape.depth = depth;
     return spc_cuda_conv_mma(job, shape, device->processors, shared, stream);
 }
 
@@ -154,7 +122,7 @@ cudaError_t spc_cuda_conv_fast(const struct spc_cuda_conv_fast *conv, enum spc_c
                                cudaStream_t stream)
 {
     struct spc_cuda_conv_shape shape = spc_cuda_conv_shape(conv->cin, conv->cout);
-    struct conv_job job = make_job(conv);
+    struct conv_job job = spc_cuda_conv_job(conv);
     struct device device;
     cudaError_t code = look(&device);
 

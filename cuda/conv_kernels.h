@@ -41,6 +41,17 @@ cudaError_t spc_cuda_conv_mma(struct conv_job *job, struct spc_cuda_conv_shape s
 }
 #endif
 
+static inline struct conv_job spc_cuda_conv_job(const struct spc_cuda_conv_fast *conv)
+{
+    struct spc_cuda_conv_shape shape = spc_cuda_conv_shape(conv->cin, conv->cout);
+    struct conv_job job = {*conv, shape.blocks, shape.chunks, 0, 0, 0};
+
+    job.step_images = shape.depth / spc_cuda_conv_slice(shape);
+    /* Up to a whole batch of the shallowest kernel, four steps. */
+    job.table_steps = (conv->blobs.groups * conv->blobs.run + 3) / 4 * 4;
+    return job;
+}
+
 /* Shared memory of the mma.sync kernel but for the halo: a ring of weights, 64 input channels by
  * `width` to a stage, the table, the blob, and what is static. */
 static inline size_t spc_cuda_mma_fixed(const struct conv_job *job, int32_t width)
@@ -62,6 +73,34 @@ static inline int32_t spc_cuda_halo_capacity(const struct conv_job *job, size_t 
     if (most < 4 * SPC_CUDA_BLOB_ROWS)
         most = 4 * SPC_CUDA_BLOB_ROWS;
     return rows < most ? rows : most;
+}
+
+/* The depth that the mma.sync kernel takes a shape with. Shared memory of 99 KB, as sm_86, 89 and
+ * 120 give a block, holds 140 halo rows of 128 channels, but most tiles meet 200 to 300: twice as
+ * many fit of half the depth. */
+static inline int32_t spc_cuda_mma_depth(const struct conv_job *job,
+                                         struct spc_cuda_conv_shape shape, size_t shared)
+{
+    size_t fixed = spc_cuda_mma_fixed(job, shape.width), row = (size_t)shape.depth * 2;
+
+    return shape.depth > SPC_CUDA_CONV_SLICE &&
+                   (fixed >= shared || spc_cuda_halo_capacity(job, shared - fixed, row) <
+                                           2 * SPC_CUDA_BLOB_ROWS)
+               ? SPC_CUDA_CONV_SLICE
+               : shape.depth;
+}
+
+/* Whether shared memory holds the rows of one batch of steps, each row for itself: what a tile
+ * needs whose halo does not fit. Hopper's kernels have more memory, and need no more of it. */
+static inline bool spc_cuda_mma_fits(const struct conv_job *job, struct spc_cuda_conv_shape shape,
+                                     size_t shared)
+{
+    size_t fixed = spc_cuda_mma_fixed(job, shape.width);
+    size_t row = (size_t)spc_cuda_mma_depth(job, shape, shared) * 2;
+    int32_t steps = SPC_CUDA_CONV_SLICE / spc_cuda_conv_slice(shape);
+
+    return fixed < shared &&
+           spc_cuda_halo_capacity(job, shared - fixed, row) >= steps * SPC_CUDA_BLOB_ROWS;
 }
 
 /* Thread blocks for tiles, for each block of output channels, where `resident` of them fit onto the
