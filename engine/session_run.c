@@ -80,6 +80,10 @@ static enum spc_status check_output(const struct spc_session *session, int i,
     if (misaligned(output->data, spc_dtype_size(dtype)))
         return spc__fail(err, SPC_ERR_ARGUMENT, "output %d (%s): data is not aligned to %s", i,
                          info.name, spc_dtype_name(dtype));
+    if (output->memory == SPC_MEMORY_CUDA && misaligned(output->data, SPC_CUDA_ALIGNMENT))
+        return spc__fail(err, SPC_ERR_ARGUMENT,
+                         "output %d (%s): data in CUDA memory is not aligned to %d bytes", i,
+                         info.name, SPC_CUDA_ALIGNMENT);
     return SPC_OK;
 }
 

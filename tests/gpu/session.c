@@ -191,6 +191,29 @@ TEST(device_memory)
     spc_session_free(&session);
 }
 
+/* Kernels write 16 bytes at a time. */
+TEST(misaligned_output)
+{
+    struct spc_session_options options = options_for("cuda");
+    struct spc_session *session = open_session(&options);
+    struct spc_output where = {.memory = SPC_MEMORY_CUDA, .capacity = MAX_BYTES};
+    static struct frame frame;
+    struct spc_voxels voxels;
+    struct spc_error err;
+    char *memory;
+
+    REQUIRE(session && !cudaMalloc((void **)&memory, MAX_BYTES + 8));
+    make_frame(&frame, some_rows);
+    voxels = host_voxels(&frame);
+    where.data = memory + 8;
+    CHECK_INT(spc_session_run(session, &voxels, &where, 1, &err), SPC_ERR_ARGUMENT);
+    CHECK_TEXT(err.message, "16 bytes");
+    where.data = memory;
+    CHECK_INT(spc_session_run(session, &voxels, &where, 1, &err), SPC_OK);
+    cudaFree(memory);
+    spc_session_free(&session);
+}
+
 TEST(counts_on_the_device)
 {
     static const struct {
@@ -398,6 +421,7 @@ int main(int argc, char **argv)
     if (!once) {
         RUN(refused_frames);
         RUN(device_memory);
+        RUN(misaligned_output);
         RUN(counts_on_the_device);
         RUN(two_sessions);
         RUN(threads);

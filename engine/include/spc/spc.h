@@ -398,13 +398,16 @@ struct spc_voxels {
     uint64_t reserved[4]; /* zero */
 };
 
+#define SPC_CUDA_ALIGNMENT 16 /* bytes, of outputs in CUDA memory */
+
 /* One output of a frame. The caller sets the first block; the run sets the second.
  *
  * Sparse rows are in site order: by tile of 8 (y) x 16 (x) columns, tiles row by row; within a
  * tile by y, then x, then z. It depends on the coordinates alone. */
 struct spc_output {
-    void *data;      /* caller's memory for the values; with capacity 0 the run puts the session's
-                        own here, valid until the next run, whatever it was before */
+    void *data;      /* caller's memory for the values, aligned to their type, CUDA memory to
+                        SPC_CUDA_ALIGNMENT; with capacity 0 the run puts the session's own here,
+                        valid until the next run, whatever it was before */
     size_t capacity; /* bytes of the caller's memory at data; 0: the session's own is to be used */
     enum spc_memory memory;
 
