@@ -52,6 +52,21 @@ static inline cudaError_t spc_cuda_allow_shared(const void *kernel)
     return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, most);
 }
 
+/* Whether kernels may start while the one before them still runs: code for 9.0 and newer waits by
+ * itself. Older devices do not overlap, and older PTX, which newer devices run where a build has
+ * nothing else for them, has no wait in it. */
+static inline bool spc_cuda_overlaps()
+{
+#ifdef SPC_CUDA_OLD_PTX
+    return false;
+#else
+    int device, major = 0;
+
+    return !cudaGetDevice(&device) &&
+           !cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) && major >= 9;
+#endif
+}
+
 template <typename... Parameters, typename... Arguments>
 static inline cudaError_t spc_cuda_launch(void (*kernel)(Parameters...), dim3 blocks, dim3 threads,
                                           size_t shared, cudaStream_t stream,
@@ -59,11 +74,7 @@ static inline cudaError_t spc_cuda_launch(void (*kernel)(Parameters...), dim3 bl
 {
     cudaLaunchAttribute overlap = {};
     cudaLaunchConfig_t config = {};
-    cudaFuncAttributes code_of;
-    cudaError_t code = cudaFuncGetAttributes(&code_of, kernel);
 
-    if (code)
-        return code;
     overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
     overlap.val.programmaticStreamSerializationAllowed = 1;
     config.gridDim = blocks;
@@ -71,8 +82,7 @@ static inline cudaError_t spc_cuda_launch(void (*kernel)(Parameters...), dim3 bl
     config.dynamicSmemBytes = shared;
     config.stream = stream;
     config.attrs = &overlap;
-    /* Code for older devices, also where a newer one runs it, has no wait in it. */
-    config.numAttrs = code_of.ptxVersion >= 90 ? 1 : 0;
+    config.numAttrs = spc_cuda_overlaps() ? 1 : 0;
     return cudaLaunchKernelEx(&config, kernel, Parameters(arguments)...);
 }
 
