@@ -286,6 +286,16 @@ static enum spc_status make(struct spc__cuda *cuda, struct spc__shared *shared,
     return make_step_events(cuda, err);
 }
 
+/* Where it fails, frames go on being launched step by step. */
+static void record(struct spc__cuda *cuda)
+{
+    cudaError_t code = spc__cuda_record_frame(cuda);
+
+    if (code)
+        spc__log(&cuda->log, SPC_LOG_WARNING, "CUDA: frames are launched step by step, as they "
+                 "cannot be recorded: %s (%s)", cudaGetErrorString(code), cudaGetErrorName(code));
+}
+
 enum spc_status spc__cuda_warm_up(struct spc__cuda *cuda, struct spc_error *err)
 {
     static const enum spc_dtype types[] = {SPC_DTYPE_F32, SPC_DTYPE_F16};
@@ -299,6 +309,8 @@ enum spc_status spc__cuda_warm_up(struct spc__cuda *cuda, struct spc_error *err)
         status = spc__cuda_submit(cuda, &voxels, outputs, num_outputs, err);
         if (!status)
             status = spc__cuda_wait(cuda, err);
+        if (!status && !i && cuda->use_graph)
+            record(cuda);
     }
     free(outputs);
     return status;

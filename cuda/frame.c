@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Submitting a frame: bind memory, replay the recorded frame or launch its steps. No call waits
- * for the device. */
+/* Submitting a frame: bind memory, replay the recorded frame (record.c) or launch its steps. No
+ * call waits for the device. */
 #include "cuda/instance.h"
 
 #include <string.h>
@@ -46,11 +46,6 @@ static cudaError_t upload(struct spc__cuda *cuda, const struct spc_voxels *voxel
     return code ? code
                 : cudaMemcpyAsync(cuda->features, cuda->host_features, features,
                                   cudaMemcpyHostToDevice, cuda->stream);
-}
-
-static bool runs(const struct spc__cuda *cuda, const struct spc__cuda_step *step)
-{
-    return step->kind != SPC__CUDA_STEP_OUTPUT || step->index < cuda->binding.num_outputs;
 }
 
 /* Behind the last step, so that no step's time holds it. */
@@ -142,8 +137,7 @@ static cudaError_t launch_in_order(struct spc__cuda *cuda, cudaStream_t stream)
     for (int i = 0; i < cuda->num_steps && !code; i++) {
         struct spc__cuda_step *step = &cuda->steps[i];
 
-        if (runs(cuda, step))
-            code = spc__cuda_launch(cuda, step, stream);
+        code = spc__cuda_launch(cuda, step, stream);
         if (!code)
             code = cudaEventRecord(step->end, stream);
     }
@@ -152,7 +146,7 @@ static cudaError_t launch_in_order(struct spc__cuda *cuda, cudaStream_t stream)
     return code ? code : clear(cuda, stream);
 }
 
-static cudaError_t launch_steps(struct spc__cuda *cuda, cudaStream_t stream)
+cudaError_t spc__cuda_launch_steps(struct spc__cuda *cuda, cudaStream_t stream)
 {
     cudaError_t code = cudaSuccess;
 
@@ -160,140 +154,16 @@ static cudaError_t launch_steps(struct spc__cuda *cuda, cudaStream_t stream)
         struct spc__cuda_step *step = &cuda->steps[i];
         cudaStream_t own = step->aside ? cuda->aside : stream;
 
-        if (!runs(cuda, step))
-            continue;
         if (step->waits >= 0 && cuda->use_aside)
             code = cudaStreamWaitEvent(own, cuda->steps[step->waits].end, 0);
         if (!code)
-            code = spc__cuda_launch(cuda, step, own);
+            code = spc__cuda_launch_or_record(cuda, step, own);
         if (!code && step->signals && cuda->use_aside)
             code = cudaEventRecord(step->end, own);
     }
     if (code)
         return code;
     return cuda->use_aside ? clear_aside(cuda, stream) : clear(cuda, stream);
-}
-
-static cudaError_t launch_frame(struct spc__cuda *cuda, cudaStream_t stream)
-{
-    return cuda->profile ? launch_in_order(cuda, stream) : launch_steps(cuda, stream);
-}
-
-/* ---- recorded frames ---- */
-
-static bool same_frame(const struct spc__cuda *cuda, const struct spc__cuda_graph *graph)
-{
-    const struct spc__cuda_binding *a = &cuda->binding, *b = &graph->binding;
-
-    return graph->exec && a->features == b->features && a->indices == b->indices &&
-           a->device_count == b->device_count && a->feature_type == b->feature_type &&
-           a->num_outputs == b->num_outputs &&
-           !memcmp(cuda->targets, graph->targets,
-                   (size_t)cuda->plan->graph.num_outputs * sizeof(*cuda->targets));
-}
-
-cudaError_t spc__cuda_record(struct spc__cuda *cuda, spc__cuda_launches launch, void *context,
-                             cudaGraph_t *graph, cudaGraphExec_t *exec)
-{
-    cudaError_t code = cudaStreamBeginCapture(cuda->stream, cudaStreamCaptureModeThreadLocal);
-    cudaError_t launched;
-
-    *graph = NULL;
-    *exec = NULL;
-    if (code)
-        return code;
-    launched = launch(cuda, context);
-    code = cudaStreamEndCapture(cuda->stream, graph);
-    if (launched)
-        code = launched;
-    if (!code)
-        code = cudaGraphInstantiate(exec, *graph, 0);
-    if (!code)
-        return code;
-    if (*graph)
-        cudaGraphDestroy(*graph);
-    *graph = NULL;
-    *exec = NULL;
-    return code;
-}
-
-static cudaError_t launch_recorded(struct spc__cuda *cuda, void *context)
-{
-    (void)context;
-    return launch_frame(cuda, cuda->stream);
-}
-
-static void forget(struct spc__cuda_graph *graph)
-{
-    if (graph->exec)
-        cudaGraphExecDestroy(graph->exec);
-    if (graph->recorded)
-        cudaGraphDestroy(graph->recorded);
-    graph->exec = NULL;
-    graph->recorded = NULL;
-    graph->last_replay = 0;
-}
-
-void spc__cuda_forget_graphs(struct spc__cuda *cuda)
-{
-    for (int i = 0; i < SPC__CUDA_GRAPHS; i++)
-        forget(&cuda->graphs[i]);
-}
-
-/* The recorded frame for these pointers, or NULL. */
-static struct spc__cuda_graph *find_graph(struct spc__cuda *cuda)
-{
-    for (int i = 0; i < SPC__CUDA_GRAPHS; i++)
-        if (same_frame(cuda, &cuda->graphs[i]))
-            return &cuda->graphs[i];
-    return NULL;
-}
-
-static cudaError_t replay(struct spc__cuda *cuda, struct spc__cuda_graph *graph,
-                          cudaStream_t stream)
-{
-    struct spc_cuda_input input = spc__cuda_input(cuda);
-    cudaError_t code = cudaSuccess;
-
-    graph->last_replay = ++cuda->replays;
-    if (!input.device_count && graph->num_voxels != input.num_voxels) {
-        code = spc_cuda_index_mark_again(graph->exec, graph->mark, cuda->sites, &input,
-                                         cuda->report);
-        graph->num_voxels = code ? -1 : input.num_voxels;
-    }
-    return code ? code : cudaGraphLaunch(graph->exec, stream);
-}
-
-static cudaError_t make_graph(struct spc__cuda *cuda, struct spc__cuda_graph *graph)
-{
-    size_t one = 1;
-    cudaError_t code =
-        spc__cuda_record(cuda, launch_recorded, NULL, &graph->recorded, &graph->exec);
-
-    if (!code)
-        code = cudaGraphGetRootNodes(graph->recorded, &graph->mark, &one);
-    graph->num_voxels = cuda->voxels.num_voxels;
-    graph->last_replay = ++cuda->replays;
-    graph->binding = cuda->binding;
-    memcpy(graph->targets, cuda->targets,
-           (size_t)cuda->plan->graph.num_outputs * sizeof(*cuda->targets));
-    return code;
-}
-
-/* Records the frame for the next one with these pointers, in place of the recording that was used
- * longest ago. Where that fails, such frames go on being launched. */
-static void keep_graph(struct spc__cuda *cuda)
-{
-    struct spc__cuda_graph *graph = &cuda->graphs[0];
-
-    for (int i = 1; i < SPC__CUDA_GRAPHS; i++)
-        if (cuda->graphs[i].last_replay < graph->last_replay)
-            graph = &cuda->graphs[i];
-    forget(graph);
-    if (make_graph(cuda, graph)) {
-        forget(graph);
-        cudaGetLastError();
-    }
 }
 
 /* ---- submit ---- */
@@ -332,28 +202,29 @@ cudaError_t spc__cuda_begin(struct spc__cuda *cuda, const struct spc_voxels *vox
         .indices = host ? cuda->indices : voxels->indices,
         .device_count = voxels->device_count,
         .feature_type = voxels->feature_type,
-        .num_outputs = num_outputs,
     };
     bind(cuda, outputs, num_outputs);
     return host ? upload(cuda, voxels) : cudaSuccess;
 }
 
+static cudaError_t launch_frame(struct spc__cuda *cuda, cudaStream_t stream)
+{
+    if (cuda->profile)
+        return launch_in_order(cuda, stream);
+    return cuda->recorded ? spc__cuda_replay(cuda, stream) : spc__cuda_launch_steps(cuda, stream);
+}
+
 static cudaError_t start(struct spc__cuda *cuda, const struct spc_output *outputs, int num_outputs,
                          cudaStream_t stream)
 {
-    struct spc__cuda_graph *graph = cuda->use_graph ? find_graph(cuda) : NULL;
     cudaError_t code = spc__cuda_open_index(cuda, stream);
 
     if (!code)
-        code = graph ? replay(cuda, graph, stream) : launch_frame(cuda, stream);
+        code = launch_frame(cuda, stream);
     cuda->unclear = code != cudaSuccess;
     if (!code)
         code = download(cuda, outputs, num_outputs, stream);
-    if (!code)
-        code = cudaEventRecord(cuda->end, stream);
-    if (!code && cuda->use_graph && !graph)
-        keep_graph(cuda); /* while the device works */
-    return code;
+    return code ? code : cudaEventRecord(cuda->end, stream);
 }
 
 enum spc_status spc__cuda_submit(void *instance, const struct spc_voxels *voxels,

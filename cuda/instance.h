@@ -3,10 +3,10 @@
  * An instance of the CUDA backend: a plan with its memory, in one context of a device.
  *
  * A frame is a list of steps, fixed when the instance is made; each launches kernels on a stream.
- * submit() launches them, and records them as a CUDA graph, which it replays for later frames with
- * the same pointers: the number of voxels is an argument of its first node, or read from memory.
- * Nothing waits for the device until wait(), which then reads what went wrong and how many sites
- * there are from a report in host memory that the frame wrote.
+ * They are recorded as a CUDA graph then, which submit() replays with a frame's pointers; the
+ * number of voxels is an argument of its first node, or read from memory. Nothing waits for the
+ * device until wait(), which then reads what went wrong and how many sites there are from a report
+ * in host memory that the frame wrote.
  */
 #ifndef SPC_CUDA_INSTANCE_H
 #define SPC_CUDA_INSTANCE_H
@@ -19,8 +19,8 @@
 #include "cuda/index.h"
 #include "cuda/kernels.h"
 
-/* Recorded frames that are kept, one for each set of pointers, the last used ones: enough for four
- * buffers in front and four behind, in every combination. */
+/* Recorded frames that are kept with the pointers of a frame, the last used ones: enough for four
+ * buffers in front and four behind, in every combination. Others cost 20 us more. */
 #define SPC__CUDA_GRAPHS 16
 /* Channels of an input row are padded to a multiple of this for the fast convolution. */
 #define SPC__CUDA_PAD 16
@@ -50,6 +50,8 @@ struct spc__cuda_step {
     int waits;       /* step on the other stream that must have ended; -1: none */
     bool signals;    /* some step waits for it */
     bool unsettled;  /* a convolution that comes right behind its blobs */
+    cudaGraphNode_t node, fresh; /* where it sees the caller's memory: its kernel in the recorded
+                                    frame, and when that step alone is recorded anew */
     cudaEvent_t end; /* recorded behind the step if it signals, or with profile */
     struct spc_step_profile profile;
 };
@@ -95,17 +97,14 @@ struct spc__cuda_binding {
     const int32_t *indices;
     const int32_t *device_count;
     enum spc_dtype feature_type;
-    int num_outputs;
 };
 
 struct spc__cuda_graph {
     struct spc__cuda_binding binding;
     void **targets; /* [graph.num_outputs] device memory that each output goes to */
-    cudaGraph_t recorded;
-    cudaGraphExec_t exec;
-    cudaGraphNode_t mark; /* the node that holds the number of voxels, */
-    int64_t num_voxels;   /* and that number; -1: not known */
-    uint64_t last_replay; /* its number; 0: of no use */
+    cudaGraphExec_t exec; /* NULL: there was no memory for more */
+    int64_t num_voxels;   /* that its first node holds; -1: not known */
+    uint64_t last_replay; /* its number; 0: it has no frame's pointers */
 };
 
 struct spc__cuda {
@@ -154,6 +153,8 @@ struct spc__cuda {
     size_t report_bytes;
     uint64_t *pairs, *host_pairs; /* with profile: [num_rulebooks], of this frame */
     struct spc__cuda_binding binding;   /* of this frame */
+    cudaGraph_t recorded; /* a frame; NULL: frames are launched step by step */
+    bool recording;       /* that frame */
     struct spc__cuda_graph graphs[SPC__CUDA_GRAPHS];
     uint64_t replays;
     struct spc_voxels voxels; /* of the frame in flight */
@@ -170,8 +171,8 @@ enum spc_status spc__cuda_create(const struct spc__plan *plan, struct spc__share
                                  const struct spc__backend_options *options, void **instance,
                                  struct spc_error *err);
 void spc__cuda_destroy(void *instance);
-/* Empty frames, one of each feature type: kernels are loaded and frames from the host recorded
- * before the first that counts, and what cannot run on this device shows here. */
+/* Empty frames, one of each feature type: kernels are loaded and the frame recorded before the
+ * first that counts, and what cannot run on this device shows here. */
 enum spc_status spc__cuda_warm_up(struct spc__cuda *cuda, struct spc_error *err);
 
 struct spc_step_profile *spc__cuda_add_step(struct spc__cuda *cuda, enum spc__cuda_step_kind kind,
@@ -209,12 +210,20 @@ cudaError_t spc__cuda_begin(struct spc__cuda *cuda, const struct spc_voxels *vox
 /* Around a frame's steps: makes the index as a frame expects it, and as the next one does. */
 cudaError_t spc__cuda_open_index(struct spc__cuda *cuda, cudaStream_t stream);
 cudaError_t spc__cuda_close_index(struct spc__cuda *cuda, cudaStream_t stream);
-/* Records what `launch` puts on cuda->stream. Both are NULL on failure. */
+cudaError_t spc__cuda_launch_steps(struct spc__cuda *cuda, cudaStream_t stream);
+
+/* record.c: records what `launch` puts on cuda->stream; *graph is NULL on failure. */
 typedef cudaError_t (*spc__cuda_launches)(struct spc__cuda *cuda, void *context);
 cudaError_t spc__cuda_record(struct spc__cuda *cuda, spc__cuda_launches launch, void *context,
-                             cudaGraph_t *graph, cudaGraphExec_t *exec);
-/* Frames are recorded anew from here on. */
+                             cudaGraph_t *graph);
+/* Records the frame that was begun, for this and all others; forgetting it undoes that. */
+cudaError_t spc__cuda_record_frame(struct spc__cuda *cuda);
 void spc__cuda_forget_graphs(struct spc__cuda *cuda);
+/* Launches the recorded frame, with the pointers of the one that was begun. */
+cudaError_t spc__cuda_replay(struct spc__cuda *cuda, cudaStream_t stream);
+/* Launches a step, and knows its node again if the frame is being recorded. */
+cudaError_t spc__cuda_launch_or_record(struct spc__cuda *cuda, struct spc__cuda_step *step,
+                                       cudaStream_t stream);
 
 /* tune.c */
 enum spc_status spc__cuda_tune(void *instance, const struct spc_voxels *voxels,

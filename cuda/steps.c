@@ -222,12 +222,16 @@ static cudaError_t launch_reshape(struct spc__cuda *cuda, const struct spc__node
                                   cudaStream_t stream)
 {
     struct extent extent = extent_of(cuda, node->out);
-    void *in = cuda->values[node->in[0]], *out = cuda->values[node->out];
+    struct spc_cuda_transpose copy = {
+        .in = cuda->values[node->in[0]],
+        .out = cuda->values[node->out],
+        .element = (int32_t)spc_dtype_size(type_of(cuda, node->out)),
+        .rank = 1,
+        .dims = {extent.bound},
+        .stride = {1},
+    };
 
-    if (in == out)
-        return cudaSuccess;
-    return cudaMemcpyAsync(out, in, (size_t)extent.bound * spc_dtype_size(type_of(cuda, node->out)),
-                           cudaMemcpyDeviceToDevice, stream);
+    return copy.in == copy.out ? cudaSuccess : spc_cuda_transpose(&copy, stream);
 }
 
 static cudaError_t launch_node(struct spc__cuda *cuda, const struct spc__cuda_step *step,

@@ -45,8 +45,9 @@ static cudaError_t record_ways(struct trial *trial)
 
     for (int way = 0; way < SPC_CUDA_CONV_WAYS && !code; way++) {
         cuda->ways[trial->step->index] = (enum spc_cuda_conv_way)way;
-        code = spc__cuda_record(cuda, launch_often, trial, &trial->graphs[way],
-                                &trial->exec[way]);
+        code = spc__cuda_record(cuda, launch_often, trial, &trial->graphs[way]);
+        if (!code)
+            code = cudaGraphInstantiate(&trial->exec[way], trial->graphs[way], 0);
         if (code == cudaErrorNotSupported && way != SPC_CUDA_CONV_BEST)
             code = cudaSuccess;
     }
@@ -112,6 +113,14 @@ static enum spc_cuda_conv_way choose_way(struct trial *trial)
     return best;
 }
 
+static void destroy(cudaGraphExec_t exec, cudaGraph_t graph)
+{
+    if (exec)
+        cudaGraphExecDestroy(exec);
+    if (graph)
+        cudaGraphDestroy(graph);
+}
+
 static cudaError_t try_ways(struct spc__cuda *cuda, struct spc__cuda_step *step)
 {
     struct trial trial = {.cuda = cuda, .step = step};
@@ -126,10 +135,7 @@ static cudaError_t try_ways(struct spc__cuda *cuda, struct spc__cuda_step *step)
     if (!code)
         cuda->ways[step->index] = choose_way(&trial);
     for (int way = 0; way < SPC_CUDA_CONV_WAYS; way++)
-        if (trial.exec[way]) {
-            cudaGraphExecDestroy(trial.exec[way]);
-            cudaGraphDestroy(trial.graphs[way]);
-        }
+        destroy(trial.exec[way], trial.graphs[way]);
     if (trial.begin)
         cudaEventDestroy(trial.begin);
     if (trial.end)

@@ -14,6 +14,7 @@
 #define LARGE ((size_t)1 << 30)
 #define SMALL ((size_t)4 << 20)
 #define MAX_CHUNKS 4096
+#define DRIVERS ((size_t)2 << 20) /* what the driver keeps of recorded frames, or gives back */
 
 static struct frame frame;
 static struct result expected; /* of the frame, from a session with room for everything */
@@ -67,14 +68,15 @@ static enum spc_status try_large_session(struct spc_error *err)
 {
     struct spc_session_options options = options_for("cuda");
     struct spc_session *session = NULL;
-    size_t before = free_memory();
+    size_t before = free_memory(), after;
     enum spc_status status;
 
     options.max_voxels = MANY_ROWS;
     status = spc_session_create(model, &options, &session, err);
     CHECK(!status == !!session);
     spc_session_free(&session);
-    CHECK_INT(free_memory(), before);
+    after = free_memory();
+    CHECK((after > before ? after - before : before - after) <= DRIVERS);
     return status;
 }
 
