@@ -8,38 +8,9 @@
 
 /* While one waits downstream, the next is made. */
 #define MIN_BUFFERS 2
+#define WARM_UP_POINTS (1 << 19)
 
 /* ------------------------------------------------------------------ buffers ------------------ */
-
-static gboolean decide_allocation(GstBaseTransform *trans, GstQuery *query)
-{
-    GstLidarVoxelize *self = GST_LIDAR_VOXELIZE(trans);
-    const struct gst_spconv_voxels_info *info = &self->output;
-    GstBufferPool *pool;
-    gboolean ok;
-    gsize size;
-
-    if (!self->cuda_out)
-        return GST_LIDAR_VOXELIZE_BASE->decide_allocation(trans, query);
-    pool = gst_spconv_cuda_voxels_pool_new(self->cuda, self->stream, info->feature_type,
-                                           info->num_features, info->max_voxels, &size);
-    if (!pool)
-        return FALSE;
-    if (gst_query_get_n_allocation_pools(query))
-        gst_query_set_nth_allocation_pool(query, 0, pool, (guint)size, MIN_BUFFERS, 0);
-    else
-        gst_query_add_allocation_pool(query, pool, (guint)size, MIN_BUFFERS, 0);
-    ok = GST_LIDAR_VOXELIZE_BASE->decide_allocation(trans, query);
-    if (ok && !gst_buffer_pool_set_active(pool, TRUE)) { /* here no frame waits for it */
-        GST_ELEMENT_ERROR(self, RESOURCE, NO_SPACE_LEFT,
-                          ("There is no CUDA memory for voxel frames of %" G_GSIZE_FORMAT
-                           " bytes: lower max-voxels, or free memory of other programs.", size),
-                          (NULL));
-        ok = FALSE;
-    }
-    gst_object_unref(pool);
-    return ok;
-}
 
 /* Room for as many voxels as there may be; in system memory, untouched pages cost nothing. */
 static GstFlowReturn prepare_output_buffer(GstBaseTransform *trans, GstBuffer *in, GstBuffer **out)
@@ -215,6 +186,62 @@ static GstFlowReturn transform(GstBaseTransform *trans, GstBuffer *in, GstBuffer
     if (!self->empty)
         set_rows(self, out, result.num_voxels);
     return GST_FLOW_OK;
+}
+
+/* ------------------------------------------------------------------ allocation --------------- */
+
+/* A cloud without a point in range, as large as most: room for points is made before the first that
+ * counts. What fails here fails there, too, and is said there. */
+static void warm_up(GstLidarVoxelize *self, GstBuffer *out)
+{
+    const gsize bytes = WARM_UP_POINTS * self->layout.stride;
+    struct frame frame = {.in = gst_buffer_new_allocate(NULL, bytes, NULL), .out = out};
+    struct spc_voxelizer_result result;
+
+    if (frame.in) {
+        gst_buffer_memset(frame.in, 0, 0xff, bytes); /* NaN */
+        if (map(self, &frame) && gst_spconv_cuda_enter(self->cuda)) {
+            run(self, &frame, &result, NULL);
+            gst_spconv_cuda_leave(self->cuda);
+        }
+        unmap(&frame);
+        gst_buffer_unref(frame.in);
+    }
+}
+
+static gboolean decide_allocation(GstBaseTransform *trans, GstQuery *query)
+{
+    GstLidarVoxelize *self = GST_LIDAR_VOXELIZE(trans);
+    const struct gst_spconv_voxels_info *info = &self->output;
+    GstBuffer *first = NULL;
+    GstBufferPool *pool;
+    gboolean ok;
+    gsize size;
+
+    if (!self->cuda_out)
+        return GST_LIDAR_VOXELIZE_BASE->decide_allocation(trans, query);
+    pool = gst_spconv_cuda_voxels_pool_new(self->cuda, self->stream, info->feature_type,
+                                           info->num_features, info->max_voxels, &size);
+    if (!pool)
+        return FALSE;
+    if (gst_query_get_n_allocation_pools(query))
+        gst_query_set_nth_allocation_pool(query, 0, pool, (guint)size, MIN_BUFFERS, 0);
+    else
+        gst_query_add_allocation_pool(query, pool, (guint)size, MIN_BUFFERS, 0);
+    ok = GST_LIDAR_VOXELIZE_BASE->decide_allocation(trans, query);
+    if (ok && (!gst_buffer_pool_set_active(pool, TRUE) || /* here no frame waits for it */
+               gst_buffer_pool_acquire_buffer(pool, &first, NULL) != GST_FLOW_OK)) {
+        GST_ELEMENT_ERROR(self, RESOURCE, NO_SPACE_LEFT,
+                          ("There is no CUDA memory for voxel frames of %" G_GSIZE_FORMAT
+                           " bytes: lower max-voxels, or free memory of other programs.", size),
+                          (NULL));
+        ok = FALSE;
+    }
+    if (ok && !self->cuda_in)
+        warm_up(self, first);
+    gst_clear_buffer(&first);
+    gst_object_unref(pool);
+    return ok;
 }
 
 /* ------------------------------------------------------------------ frames come and go ------- */

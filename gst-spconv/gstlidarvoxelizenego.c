@@ -376,8 +376,8 @@ static gboolean make_voxelizer(GstLidarVoxelize *self, const struct gst_lidar_vo
         !gst_spconv_cuda_open(self->cuda, wish->cuda_device_id))
         return gst_spconv_refuse_caps(
             GST_ELEMENT(self), &self->refused,
-            "The caps name CUDA memory, but there is no CUDA device%s: does nvidia-smi list one? "
-            "Or set backend to cpu.", wish->cuda_device_id < 0 ? "" : " of cuda-device-id");
+            "The caps name CUDA memory, but there is no CUDA device for cuda-device-id %d (-1: "
+            "any): does nvidia-smi list one? Or set backend to cpu.", wish->cuda_device_id);
     spc_voxelizer_options_default(&options);
     memcpy(options.range, wish->range, sizeof(options.range));
     memcpy(options.voxel_size, wish->voxel_size, sizeof(options.voxel_size));
