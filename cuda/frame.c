@@ -28,7 +28,15 @@ static void bind(struct spc__cuda *cuda, const struct spc_output *outputs, int n
     }
 }
 
-/* A frame from host memory goes to the device through pinned memory, so that no copy waits. */
+/* To the device, through `stage` where `from` is not pinned already, so that no copy waits. */
+static cudaError_t upload_rows(struct spc__cuda *cuda, void *to, void *stage, const void *from,
+                               size_t bytes)
+{
+    if (!spc__cuda_is_pinned(from))
+        from = memcpy(stage, from, bytes);
+    return cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, cuda->stream);
+}
+
 static cudaError_t upload(struct spc__cuda *cuda, const struct spc_voxels *voxels)
 {
     size_t row = (size_t)cuda->plan->graph.values[0].channels *
@@ -39,13 +47,10 @@ static cudaError_t upload(struct spc__cuda *cuda, const struct spc_voxels *voxel
 
     if (!voxels->num_voxels)
         return cudaSuccess;
-    memcpy(cuda->host_features, voxels->features, features);
-    memcpy(cuda->host_indices, voxels->indices, indices);
-    code = cudaMemcpyAsync(cuda->indices, cuda->host_indices, indices, cudaMemcpyHostToDevice,
-                           cuda->stream);
+    code = upload_rows(cuda, cuda->indices, cuda->host_indices, voxels->indices, indices);
     return code ? code
-                : cudaMemcpyAsync(cuda->features, cuda->host_features, features,
-                                  cudaMemcpyHostToDevice, cuda->stream);
+                : upload_rows(cuda, cuda->features, cuda->host_features, voxels->features,
+                              features);
 }
 
 /* Behind the last step, so that no step's time holds it. */

@@ -226,6 +226,20 @@ static gboolean gst_lidar_file_src_stop(GstBaseSrc *base)
     return TRUE;
 }
 
+static gboolean gst_lidar_file_src_decide_allocation(GstBaseSrc *base, GstQuery *query)
+{
+    GstLidarFileSrc *self = GST_LIDAR_FILE_SRC(base);
+    GstAllocator *allocator = NULL;
+
+    if (!GST_BASE_SRC_CLASS(gst_lidar_file_src_parent_class)->decide_allocation(base, query))
+        return FALSE;
+    if (gst_query_get_n_allocation_params(query))
+        gst_query_parse_nth_allocation_param(query, 0, &allocator, NULL);
+    gst_lidar_sequence_use(&self->sequence, allocator);
+    gst_clear_object(&allocator);
+    return TRUE;
+}
+
 static GstFlowReturn gst_lidar_file_src_create(GstPushSrc *push, GstBuffer **buffer)
 {
     GstLidarFileSrc *self = GST_LIDAR_FILE_SRC(push);
@@ -377,6 +391,7 @@ static void gst_lidar_file_src_class_init(GstLidarFileSrcClass *klass)
     base_class->is_seekable = gst_lidar_file_src_is_seekable;
     base_class->do_seek = gst_lidar_file_src_do_seek;
     base_class->query = gst_lidar_file_src_query;
+    base_class->decide_allocation = gst_lidar_file_src_decide_allocation;
     GST_PUSH_SRC_CLASS(klass)->create = gst_lidar_file_src_create;
 }
 

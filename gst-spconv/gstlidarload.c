@@ -32,18 +32,26 @@ static void free_array(gpointer data)
     g_free(data);
 }
 
-/* A buffer that owns the array's values. */
-static GstBuffer *wrap_array(const struct spc_array *array)
+/* A buffer with the array's values, which takes them where it can. */
+static GstBuffer *take_array(struct spc_array *array, GstAllocator *allocator)
 {
-    struct spc_array *owned = g_new(struct spc_array, 1);
+    struct spc_array *owned;
+    GstBuffer *copy = allocator ? gst_buffer_new_allocate(allocator, array->size, NULL) : NULL;
 
+    if (copy && gst_buffer_fill(copy, 0, array->data, array->size) == array->size) {
+        spc_array_free(array);
+        return copy;
+    }
+    gst_clear_buffer(&copy);
+    owned = g_new(struct spc_array, 1);
     *owned = *array;
     return gst_buffer_new_wrapped_full(0, owned->data, owned->size, 0, owned->size, owned,
                                        free_array);
 }
 
 enum spc_status gst_lidar_load_points(const gchar *path, guint num_fields, enum spc_dtype type,
-                                      struct gst_lidar_frame *frame, struct spc_error *error)
+                                      GstAllocator *allocator, struct gst_lidar_frame *frame,
+                                      struct spc_error *error)
 {
     gboolean raw = !g_str_has_suffix(path, ".npy") && !g_str_has_suffix(path, ".tensor");
     struct spc_array array;
@@ -69,7 +77,7 @@ enum spc_status gst_lidar_load_points(const gchar *path, guint num_fields, enum 
         .rows = array.dims[0],
     };
     if (frame->rows)
-        frame->buffer = wrap_array(&array);
+        frame->buffer = take_array(&array, allocator);
     else
         spc_array_free(&array);
     return SPC_OK;
@@ -100,12 +108,13 @@ static enum spc_status check_pair(const gchar *features_path, const struct spc_a
 }
 
 static enum spc_status make_payload(const struct spc_array *features,
-                                    const struct spc_array *indices, struct gst_lidar_frame *frame,
-                                    struct spc_error *error)
+                                    const struct spc_array *indices, GstAllocator *allocator,
+                                    struct gst_lidar_frame *frame, struct spc_error *error)
 {
     struct gst_spconv_voxels voxels;
     GError *failed = NULL;
-    GstBuffer *buffer = gst_spconv_voxels_new(frame->type, frame->num_fields, frame->rows);
+    GstBuffer *buffer =
+        gst_spconv_voxels_new(allocator, frame->type, frame->num_fields, frame->rows);
 
     if (!buffer) {
         fail(error, SPC_ERR_MEMORY, "there is no memory for %" G_GINT64_FORMAT " voxels",
@@ -127,7 +136,8 @@ static enum spc_status make_payload(const struct spc_array *features,
 }
 
 enum spc_status gst_lidar_load_voxels(const gchar *features_path, const gchar *indices_path,
-                                      struct gst_lidar_frame *frame, struct spc_error *error)
+                                      GstAllocator *allocator, struct gst_lidar_frame *frame,
+                                      struct spc_error *error)
 {
     struct spc_array features = {0}, indices = {0};
     enum spc_status status = spc_array_read(features_path, &features, error);
@@ -142,7 +152,7 @@ enum spc_status gst_lidar_load_voxels(const gchar *features_path, const gchar *i
         made.num_fields = (guint)features.dims[1];
         made.rows = features.dims[0];
         if (made.rows)
-            status = make_payload(&features, &indices, &made, error);
+            status = make_payload(&features, &indices, allocator, &made, error);
     }
     spc_array_free(&features);
     spc_array_free(&indices);

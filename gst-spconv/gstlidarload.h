@@ -18,14 +18,17 @@ struct gst_lidar_frame {
 
 /* Points as packed float32 records. `num_fields` 0 takes an array file's own number of fields (raw
  * files have none: SPC_ERR_ARGUMENT), `type` NONE its own type (raw files: float32). The buffer
- * wraps what was read. Errors as spc_points_read(), with what to set. */
+ * wraps what was read, or is a copy in memory of `allocator` (may be NULL). Errors as
+ * spc_points_read(), with what to set. */
 enum spc_status gst_lidar_load_points(const gchar *path, guint num_fields, enum spc_dtype type,
-                                      struct gst_lidar_frame *frame, struct spc_error *error);
+                                      GstAllocator *allocator, struct gst_lidar_frame *frame,
+                                      struct spc_error *error);
 
 /* A payload of application/x-voxels from two array files: features [N][C] float32 or float16, and
- * indices [N][4] int32. */
+ * indices [N][4] int32; in memory of `allocator` (NULL: any). */
 enum spc_status gst_lidar_load_voxels(const gchar *features_path, const gchar *indices_path,
-                                      struct gst_lidar_frame *frame, struct spc_error *error);
+                                      GstAllocator *allocator, struct gst_lidar_frame *frame,
+                                      struct spc_error *error);
 
 void gst_lidar_frame_clear(struct gst_lidar_frame *frame);
 

@@ -29,11 +29,11 @@ static gboolean load(struct gst_lidar_sequence *sequence, guint number,
     enum spc_status status;
 
     if (sequence->indices)
-        status = gst_lidar_load_voxels(path, g_ptr_array_index(sequence->indices, number), frame,
-                                       &failed);
+        status = gst_lidar_load_voxels(path, g_ptr_array_index(sequence->indices, number),
+                                       sequence->allocator, frame, &failed);
     else
-        status =
-            gst_lidar_load_points(path, sequence->num_fields, sequence->file_type, frame, &failed);
+        status = gst_lidar_load_points(path, sequence->num_fields, sequence->file_type,
+                                       sequence->allocator, frame, &failed);
     if (status)
         set_error(error, path, &failed);
     return !status;
@@ -156,6 +156,7 @@ void gst_lidar_sequence_close(struct gst_lidar_sequence *sequence)
     g_clear_pointer(&sequence->files, g_ptr_array_unref);
     g_clear_pointer(&sequence->indices, g_ptr_array_unref);
     g_clear_pointer(&sequence->times, g_free);
+    gst_clear_object(&sequence->allocator);
     gst_lidar_frame_clear(&sequence->frame);
 }
 
@@ -201,6 +202,12 @@ guint64 gst_lidar_sequence_frame_at(const struct gst_lidar_sequence *sequence, G
 }
 
 /* ------------------------------------------------------------------ frames ------------------- */
+
+void gst_lidar_sequence_use(struct gst_lidar_sequence *sequence, GstAllocator *allocator)
+{
+    if (gst_object_replace((GstObject **)&sequence->allocator, GST_OBJECT(allocator)))
+        sequence->kept = -1;
+}
 
 GstBuffer *gst_lidar_sequence_read(struct gst_lidar_sequence *sequence, guint64 number,
                                    GError **error)

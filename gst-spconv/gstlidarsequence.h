@@ -22,6 +22,7 @@ struct gst_lidar_sequence {
     guint num_fields;         /* 0: take the file's own */
     enum spc_dtype file_type; /* of points, NONE: take the file's own */
     gint64 max_rows;          /* of a frame; 0: any number */
+    GstAllocator *allocator;  /* of frames; NULL: any */
     gint64 kept;              /* number of the frame in `frame`; -1: none */
     struct gst_lidar_frame frame;
 };
@@ -38,6 +39,8 @@ GstClockTime gst_lidar_sequence_time_of(const struct gst_lidar_sequence *sequenc
 /* The frame that `time` lies in; past the end, a number past the last frame's. */
 guint64 gst_lidar_sequence_frame_at(const struct gst_lidar_sequence *sequence, GstClockTime time);
 
+/* Frames are from now on in memory of `allocator` (NULL: any), as downstream may wish. */
+void gst_lidar_sequence_use(struct gst_lidar_sequence *sequence, GstAllocator *allocator);
 /* A new buffer with frame `number`, whose memory may be shared with others; with zero rows, a
  * buffer without memory. NULL with a GST_RESOURCE_ERROR that names the file. */
 GstBuffer *gst_lidar_sequence_read(struct gst_lidar_sequence *sequence, guint64 number,

@@ -223,13 +223,16 @@ static void get_params(GstLidarTestSrc *self, struct lidar_frame_params *params)
 static GstBuffer *simulate(GstLidarTestSrc *self)
 {
     struct lidar_frame_params params;
+    GstAllocator *allocator;
     GstBuffer *buffer;
     GstMapInfo map;
     gint64 count = -1;
 
     get_params(self, &params);
-    buffer = gst_buffer_new_allocate(NULL, lidar_frame_max_points(&params) * self->info.point_step,
-                                     NULL);
+    gst_base_src_get_allocator(GST_BASE_SRC(self), &allocator, NULL); /* downstream's */
+    buffer = gst_buffer_new_allocate(allocator,
+                                     lidar_frame_max_points(&params) * self->info.point_step, NULL);
+    gst_clear_object(&allocator);
     if (buffer && gst_buffer_map(buffer, &map, GST_MAP_WRITE)) {
         count =
             lidar_simulator_run(self->simulator, &params, self->frame, (float *)(gpointer)map.data);

@@ -17,6 +17,7 @@ static GstFlowReturn prepare_output_buffer(GstBaseTransform *trans, GstBuffer *i
 {
     GstLidarVoxelize *self = GST_LIDAR_VOXELIZE(trans);
     const struct gst_spconv_voxels_info *info = &self->output;
+    GstAllocator *allocator = NULL;
     GstFlowReturn flow;
 
     if (self->cuda_out) {
@@ -28,7 +29,10 @@ static GstFlowReturn prepare_output_buffer(GstBaseTransform *trans, GstBuffer *i
                               (NULL));
         return flow;
     }
-    *out = gst_spconv_voxels_new(info->feature_type, info->num_features, info->max_voxels);
+    gst_base_transform_get_allocator(trans, &allocator, NULL);
+    *out = gst_spconv_voxels_new(allocator, info->feature_type, info->num_features,
+                                 info->max_voxels);
+    gst_clear_object(&allocator);
     if (!*out)
         return gst_spconv_post_no_memory(GST_ELEMENT(trans), (guint64)info->max_voxels);
     GST_LIDAR_VOXELIZE_BASE->copy_metadata(trans, in, *out);
@@ -209,6 +213,16 @@ static void warm_up(GstLidarVoxelize *self, GstBuffer *out)
     }
 }
 
+/* Points in such memory are read by the device, without a copy on the host. */
+static gboolean propose_allocation(GstBaseTransform *trans, GstQuery *decided, GstQuery *query)
+{
+    GstLidarVoxelize *self = GST_LIDAR_VOXELIZE(trans);
+
+    if (!self->cuda_in && g_str_equal(spc_voxelizer_backend(self->voxelizer), "cuda"))
+        gst_spconv_cuda_offer_pinned(self->cuda, query);
+    return GST_LIDAR_VOXELIZE_BASE->propose_allocation(trans, decided, query);
+}
+
 static gboolean decide_allocation(GstBaseTransform *trans, GstQuery *query)
 {
     GstLidarVoxelize *self = GST_LIDAR_VOXELIZE(trans);
@@ -291,6 +305,7 @@ static GstFlowReturn generate_output(GstBaseTransform *trans, GstBuffer **out)
 
 void gst_lidar_voxelize_install_frames(GstBaseTransformClass *klass)
 {
+    klass->propose_allocation = propose_allocation;
     klass->decide_allocation = decide_allocation;
     klass->submit_input_buffer = submit_input_buffer;
     klass->prepare_output_buffer = prepare_output_buffer;

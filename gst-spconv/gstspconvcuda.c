@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* CUDA memory through libgstcuda (GStreamer 1.22 and later): see the header. */
 #include "gstspconvcuda.h"
+#include "gstspconvcudapinned.h"
 
 #include <cuda.h>
 #include <gst/cuda/cuda-gst.h>
@@ -286,39 +287,15 @@ static GstMemory *alloc_bytes(GstCudaContext *context, const struct gst_spconv_c
     return memory;
 }
 
-struct pinned_block {
-    GstCudaContext *context;
-    void *data;
-};
-
-static void free_pinned(gpointer user)
+void gst_spconv_cuda_offer_pinned(struct gst_spconv_cuda *cuda, GstQuery *query)
 {
-    struct pinned_block *block = user;
+    GstAllocator *allocator;
 
-    if (gst_cuda_context_push(block->context)) {
-        gst_cuda_result(CuMemFreeHost(block->data));
-        gst_cuda_context_pop(NULL);
-    }
-    gst_object_unref(block->context);
-    g_free(block);
-}
-
-static GstMemory *alloc_pinned(GstCudaContext *context, gsize bytes)
-{
-    struct pinned_block *block;
-    void *data = NULL;
-    gboolean ok;
-
-    if (bytes > G_MAXUINT || !gst_cuda_context_push(context))
-        return NULL;
-    ok = gst_cuda_result(CuMemAllocHost(&data, (guint)bytes));
-    gst_cuda_context_pop(NULL);
-    if (!ok)
-        return NULL;
-    block = g_new0(struct pinned_block, 1);
-    block->context = gst_object_ref(context);
-    block->data = data;
-    return gst_memory_new_wrapped(0, data, bytes, 0, bytes, block, free_pinned);
+    if (!cuda->context)
+        return;
+    allocator = gst_spconv_pinned_new(cuda->context);
+    gst_query_add_allocation_param(query, allocator, NULL);
+    gst_object_unref(allocator);
 }
 
 /* ------------------------------------------------------------------ the pool ----------------- */
@@ -328,8 +305,8 @@ G_DECLARE_FINAL_TYPE(GstSpconvCudaPool, gst_spconv_cuda_pool, GST, SPCONV_CUDA_P
 
 struct _GstSpconvCudaPool {
     GstBufferPool parent;
-    enum gst_spconv_cuda_kind kind;
     GstCudaContext *context;
+    GstAllocator *pinned; /* NULL: memory of the device */
 #if STREAMS_TRAVEL
     GstCudaStream *stream;
 #endif
@@ -347,8 +324,8 @@ static GstMemory *alloc_block(GstSpconvCudaPool *self, gsize bytes)
 
     stream = self->stream ? &shared : NULL;
 #endif
-    return self->kind == GST_SPCONV_CUDA_DEVICE ? alloc_bytes(self->context, stream, bytes)
-                                                : alloc_pinned(self->context, bytes);
+    return self->pinned ? gst_allocator_alloc(self->pinned, bytes, NULL)
+                        : alloc_bytes(self->context, stream, bytes);
 }
 
 static GstFlowReturn alloc_buffer(GstBufferPool *pool, GstBuffer **buffer,
@@ -380,6 +357,7 @@ static void pool_finalize(GObject *object)
 #if STREAMS_TRAVEL
     gst_clear_cuda_stream(&self->stream);
 #endif
+    gst_clear_object(&self->pinned);
     gst_object_unref(self->context);
 }
 
@@ -406,8 +384,9 @@ GstBufferPool *gst_spconv_cuda_pool_new(struct gst_spconv_cuda *cuda,
         return NULL;
     self = g_object_new(GST_TYPE_SPCONV_CUDA_POOL, NULL);
     gst_object_ref_sink(self);
-    self->kind = kind;
     self->context = gst_object_ref(cuda->context);
+    if (kind == GST_SPCONV_CUDA_PINNED)
+        self->pinned = gst_spconv_pinned_new(cuda->context);
 #if STREAMS_TRAVEL
     self->stream = stream ? gst_cuda_stream_ref(stream->shared) : NULL;
 #else

@@ -2,9 +2,9 @@
 /*
  * CUDA memory in GStreamer: contexts that elements share, streams, buffers, pools.
  *
- * gstspconvcuda.c is the one file that sees libgstcuda and knows its versions. A build without that
- * library has gstspconvcudanone.c in its place: then there is no CUDA memory, nothing opens, and
- * elements work on system memory, from and to which the engine copies by itself.
+ * gstspconvcuda.c, with gstspconvcudapinned.c, sees libgstcuda and knows its versions. A build
+ * without that library has gstspconvcudanone.c in their place: then there is no CUDA memory,
+ * nothing opens, and elements work on system memory, from and to which the engine copies by itself.
  *
  * Device memory is GstCudaMemory, so who maps it without GST_MAP_CUDA reads a copy in system
  * memory. Contents are bytes; libgstcuda knows them as a picture of one row.
@@ -86,6 +86,10 @@ GstBufferPool *gst_spconv_cuda_pool_new(struct gst_spconv_cuda *cuda,
                                         enum gst_spconv_cuda_kind kind,
                                         const struct gst_spconv_cuda_stream *stream,
                                         const gsize *bytes, guint num_blocks);
+
+/* Answers an ALLOCATION query with an allocator of such pinned memory, for buffers that go to the
+ * device then; not where the context is not open. */
+void gst_spconv_cuda_offer_pinned(struct gst_spconv_cuda *cuda, GstQuery *query);
 
 /* A buffer mapped on the device. */
 struct gst_spconv_cuda_map {

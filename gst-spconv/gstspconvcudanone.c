@@ -107,6 +107,12 @@ GstBufferPool *gst_spconv_cuda_pool_new(struct gst_spconv_cuda *cuda,
     return NULL;
 }
 
+void gst_spconv_cuda_offer_pinned(struct gst_spconv_cuda *cuda, GstQuery *query)
+{
+    (void)cuda;
+    (void)query;
+}
+
 gboolean gst_spconv_cuda_is_memory(GstBuffer *buffer)
 {
     (void)buffer;

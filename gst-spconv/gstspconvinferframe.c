@@ -154,7 +154,8 @@ static gboolean take_host_sites(GstSpconvInfer *self, struct gst_spconv_infer_sl
     struct gst_spconv_voxels view;
     GstBuffer *payload;
 
-    payload = gst_spconv_voxels_new(info->feature_type, info->num_features, result->num_sites);
+    payload = gst_spconv_voxels_new(NULL, info->feature_type, info->num_features,
+                                    result->num_sites);
     if (!payload) {
         gst_spconv_post_no_memory(GST_ELEMENT(self), (guint64)result->num_sites);
         return FALSE;

@@ -408,6 +408,16 @@ static gboolean activate_pool(GstSpconvInfer *self, GstBufferPool *pool, gsize s
     return FALSE;
 }
 
+/* Voxels in such memory are read by the device, without a copy on the host. */
+static gboolean propose_allocation(GstBaseTransform *trans, GstQuery *decided, GstQuery *query)
+{
+    GstSpconvInfer *self = GST_SPCONV_INFER(trans);
+
+    if (!self->cuda_in && self->on_cuda)
+        gst_spconv_cuda_offer_pinned(self->cuda, query);
+    return GST_SPCONV_INFER_BASE->propose_allocation(trans, decided, query);
+}
+
 static gboolean decide_allocation(GstBaseTransform *trans, GstQuery *query)
 {
     GstSpconvInfer *self = GST_SPCONV_INFER(trans);
@@ -437,5 +447,6 @@ void gst_spconv_infer_install_negotiation(GstBaseTransformClass *klass)
 {
     klass->transform_caps = transform_caps;
     klass->set_caps = set_caps;
+    klass->propose_allocation = propose_allocation;
     klass->decide_allocation = decide_allocation;
 }

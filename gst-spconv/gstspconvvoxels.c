@@ -72,12 +72,13 @@ void gst_spconv_voxels_set_rows(GstBuffer *buffer, enum spc_dtype feature_type, 
     set_block(gst_buffer_peek_memory(buffer, 1), SPC_DTYPE_I32, INDEX_COLUMNS, rows);
 }
 
-GstBuffer *gst_spconv_voxels_new(enum spc_dtype feature_type, guint num_features, gint64 rows)
+GstBuffer *gst_spconv_voxels_new(GstAllocator *allocator, enum spc_dtype feature_type,
+                                 guint num_features, gint64 rows)
 {
-    GstMemory *features =
-        gst_allocator_alloc(NULL, HEADER + block_bytes(feature_type, num_features, rows), NULL);
-    GstMemory *indices =
-        gst_allocator_alloc(NULL, HEADER + block_bytes(SPC_DTYPE_I32, INDEX_COLUMNS, rows), NULL);
+    GstMemory *features = gst_allocator_alloc(
+        allocator, HEADER + block_bytes(feature_type, num_features, rows), NULL);
+    GstMemory *indices = gst_allocator_alloc(
+        allocator, HEADER + block_bytes(SPC_DTYPE_I32, INDEX_COLUMNS, rows), NULL);
     GstBuffer *buffer;
 
     if (!features || !indices) {

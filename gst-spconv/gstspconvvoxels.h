@@ -34,9 +34,10 @@ struct gst_spconv_voxels {
     void *copy[2]; /* blocks that lay unaligned */
 };
 
-/* A new payload with room for `rows` (at least 1) rows, its headers written, its rows not; NULL
- * where memory is short. */
-GstBuffer *gst_spconv_voxels_new(enum spc_dtype feature_type, guint num_features, gint64 rows);
+/* A new payload with room for `rows` (at least 1) rows, its headers written, its rows not, in
+ * memory of `allocator` (NULL: any); NULL where memory is short. */
+GstBuffer *gst_spconv_voxels_new(GstAllocator *allocator, enum spc_dtype feature_type,
+                                 guint num_features, gint64 rows);
 
 /* Shorten a payload made by gst_spconv_voxels_new() to its first `rows` (at least 1) rows. */
 void gst_spconv_voxels_set_rows(GstBuffer *buffer, enum spc_dtype feature_type, guint num_features,

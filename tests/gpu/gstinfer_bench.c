@@ -94,7 +94,7 @@ static void run_engine(void)
 static GstBuffer *host_frame(void)
 {
     guint columns = (guint)features.dims[1];
-    GstBuffer *buffer = gst_spconv_voxels_new(features.dtype, columns, features.dims[0]);
+    GstBuffer *buffer = gst_spconv_voxels_new(NULL, features.dtype, columns, features.dims[0]);
     struct gst_spconv_voxels view;
 
     CHECK(gst_spconv_voxels_map(&view, buffer, GST_MAP_WRITE, features.dtype, columns, NULL));

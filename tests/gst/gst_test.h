@@ -115,7 +115,7 @@ static inline GstBuffer *voxel_buffer(const struct spc_array *features,
                                       const struct spc_array *indices)
 {
     guint columns = (guint)features->dims[1];
-    GstBuffer *buffer = gst_spconv_voxels_new(features->dtype, columns, features->dims[0]);
+    GstBuffer *buffer = gst_spconv_voxels_new(NULL, features->dtype, columns, features->dims[0]);
     struct gst_spconv_voxels view;
 
     CHECK(gst_spconv_voxels_map(&view, buffer, GST_MAP_WRITE, features->dtype, columns, NULL));

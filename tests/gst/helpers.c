@@ -217,7 +217,7 @@ TEST(bev_caps)
 /* Features 0, 1, ... and indices 100, 101, ... */
 static GstBuffer *sample(enum spc_dtype type)
 {
-    GstBuffer *buffer = gst_spconv_voxels_new(type, COLUMNS, ROWS);
+    GstBuffer *buffer = gst_spconv_voxels_new(NULL, type, COLUMNS, ROWS);
     struct gst_spconv_voxels view;
     gint i;
 

@@ -451,7 +451,9 @@ SPC_API enum spc_status spc_session_run(struct spc_session *session,
 
 /* The two halves of spc_session_run(), for backends that work beside the host. One frame may be
  * in flight per session; inputs and outputs must stay valid until the wait returns, which also
- * returns the frame's errors. On the CPU the submit does the work. Allocates nothing. */
+ * returns the frame's errors. On the CPU the submit does the work. On CUDA the copy of host memory
+ * is begun there, the shorter way where the GPU reads it by itself (cudaHostAlloc). Allocates
+ * nothing. */
 SPC_API enum spc_status spc_session_submit(struct spc_session *session,
                                            const struct spc_voxels *voxels,
                                            struct spc_output *outputs, int num_outputs,
