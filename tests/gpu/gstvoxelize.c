@@ -194,6 +194,33 @@ TEST(every_memory)
     }
 }
 
+/* Points that change from one memory to the other within a stream, and voxels likewise. */
+TEST(renegotiation)
+{
+    static const gchar *const sinks[] = {CUDA_VOXELS, VOXELS};
+    static struct frame expected, frame;
+    GstHarness *h = harness(PLAIN BOUND "backend=cuda");
+    GstBuffer *out;
+    guint i;
+
+    run(PLAIN BOUND "backend=cpu", NULL, FALSE, FALSE, &expected);
+    for (i = 0; i < 8; i++) {
+        gst_harness_set_sink_caps_str(h, sinks[i / 2 % 2]);
+        gst_harness_set_src_caps_str(h, i % 2 ? CUDA_CLOUD : CLOUD);
+        out = gst_harness_push_and_pull(h, i % 2 ? cuda_cloud(POINTS / 2)
+                                                 : host_cloud(POINTS / 2));
+        REQUIRE(out);
+        memset(&frame, 0, sizeof(frame));
+        if (i / 2 % 2)
+            take_host(out, &frame);
+        else
+            take_cuda(out, &frame);
+        CHECK(same(&frame, &expected));
+        gst_buffer_unref(out);
+    }
+    gst_harness_teardown(h);
+}
+
 /* An empty frame is a GAP, one over the bound is an error or dropped, and the next one is right. */
 TEST(odd_frames)
 {
@@ -230,6 +257,7 @@ int main(int argc, char **argv)
         SKIP_ALL("there is no usable CUDA device");
     make_points();
     RUN(every_memory);
+    RUN(renegotiation);
     RUN(odd_frames);
     gst_spconv_cuda_free(&cuda);
     gst_object_unref(element);
