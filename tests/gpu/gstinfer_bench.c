@@ -9,14 +9,10 @@
  * is from the push of a frame to its arrival, alone or with others in flight; the first frame's is
  * shown beside the median. "host us" is what the pushing thread spends in the push.
  */
-#include "test.h"
-
-#include <cuda_runtime_api.h>
+#include "gst_bench.h"
 
 #include "gstspconvinfer.h"
 
-#define MAX_FRAMES 4096
-#define SOURCES 3
 #define MAX_VOXELS 200000
 
 static const char *model_file;
@@ -24,34 +20,13 @@ static struct spc_array features, indices;
 static guint frames = 400;
 static float *expected; /* of the engine alone, system memory, float32 */
 static gsize num_values;
-static GstElement *owner; /* of the context that is shared */
-static struct gst_spconv_cuda *cuda;
 
 struct run {
     gboolean cuda_in, cuda_out;
     guint inflight;
-    guint received;
-    gint64 sent_at[MAX_FRAMES], came_at[MAX_FRAMES], push_time[MAX_FRAMES];
-    GstBuffer *last;
+    gint64 push_time[MAX_FRAMES];
+    struct times times;
 };
-
-static gint64 now(void)
-{
-    return (gint64)gst_util_get_timestamp();
-}
-
-static int compare(const void *a, const void *b)
-{
-    gint64 x = *(const gint64 *)a, y = *(const gint64 *)b;
-
-    return (x > y) - (x < y);
-}
-
-static double median_us(gint64 *values, guint count)
-{
-    qsort(values, count, sizeof(*values), compare);
-    return (double)values[count / 2] / 1e3;
-}
 
 /* ---- the engine alone ---- */
 
@@ -128,11 +103,8 @@ static GstBufferPool *make_pool(void)
     gsize size;
     GstBufferPool *pool = gst_spconv_cuda_voxels_pool_new(
         cuda, NULL, features.dtype, (guint)features.dims[1], MAX_VOXELS, &size);
-    GstStructure *config = gst_buffer_pool_get_config(pool);
 
-    gst_buffer_pool_config_set_params(config, NULL, (guint)size, SOURCES, 0);
-    CHECK(gst_buffer_pool_set_config(pool, config) && gst_buffer_pool_set_active(pool, TRUE));
-    return pool;
+    return activate(pool, size);
 }
 
 /* ---- the element between two pads ---- */
@@ -142,17 +114,9 @@ static GstFlowReturn receive(GstPad *pad, GstObject *parent, GstBuffer *buffer)
     struct run *run = gst_pad_get_element_private(pad);
 
     (void)parent;
-    run->came_at[run->received++] = now();
-    gst_buffer_replace(&run->last, buffer);
+    take_arrival(&run->times, buffer);
     gst_buffer_unref(buffer);
     return GST_FLOW_OK;
-}
-
-static gboolean answer(GstPad *pad, GstObject *parent, GstQuery *query)
-{
-    if (GST_QUERY_TYPE(query) == GST_QUERY_CONTEXT)
-        return gst_spconv_cuda_answer(cuda, query);
-    return gst_pad_query_default(pad, parent, query);
 }
 
 static GstCaps *voxel_caps(const struct run *run)
@@ -182,13 +146,14 @@ static GstCaps *voxel_caps(const struct run *run)
 static void check_values(struct run *run)
 {
     float *values = g_new(float, num_values);
+    GstBuffer *last = run->times.last;
     double difference = 0, norm = 0;
     GstMapInfo map;
     gsize i;
 
-    REQUIRE(run->last && gst_buffer_map(run->last, &map, GST_MAP_READ));
-    CHECK(gst_spconv_cuda_is_memory(run->last) == run->cuda_out);
-    CHECK(!run->cuda_out || gst_spconv_cuda_owns(cuda, run->last));
+    REQUIRE(last && gst_buffer_map(last, &map, GST_MAP_READ));
+    CHECK(gst_spconv_cuda_is_memory(last) == run->cuda_out);
+    CHECK(!run->cuda_out || gst_spconv_cuda_owns(cuda, last));
     CHECK_INT(map.size, num_values * (run->cuda_out ? 2 : 4));
     if (run->cuda_out)
         spc_convert_f16_to_f32((const uint16_t *)map.data, values, num_values);
@@ -200,7 +165,7 @@ static void check_values(struct run *run)
     }
     CHECK(norm > 0);
     CHECK_NEAR(sqrt(difference / norm), 0, run->cuda_out ? 1e-3 : 0);
-    gst_buffer_unmap(run->last, &map);
+    gst_buffer_unmap(last, &map);
     g_free(values);
 }
 
@@ -211,27 +176,24 @@ static void send_frames(struct run *run, GstPad *pad, GstBuffer **sources)
     for (i = 0; i < frames; i++) {
         GstBuffer *buffer = gst_buffer_ref(sources[i % SOURCES]);
 
-        run->sent_at[i] = now();
+        run->times.sent_at[i] = now();
         CHECK_INT(gst_pad_push(pad, buffer), GST_FLOW_OK);
-        run->push_time[i] = now() - run->sent_at[i];
+        run->push_time[i] = now() - run->times.sent_at[i];
     }
 }
 
 static void print_run(struct run *run)
 {
-    gint64 latency[MAX_FRAMES];
-    guint warm = frames / 4, rest = frames - warm, i;
-    double rate = (rest - 1) * 1e9 / (double)(run->came_at[frames - 1] - run->came_at[warm]);
+    const struct figures figures = figures_of(&run->times, frames);
+    guint warm = frames / 4, i;
 
-    for (i = 0; i < frames; i++)
-        latency[i] = run->came_at[i] - run->sent_at[i];
     printf("%-6s > %-6s inflight %u: %7.1f frames/s (%.3f ms), latency %8.1f us, first %8.1f, "
            "2nd to 8th",
-           run->cuda_in ? "CUDA" : "system", run->cuda_out ? "CUDA" : "system", run->inflight, rate,
-           1e3 / rate, median_us(latency + warm, rest), (double)latency[0] / 1e3);
+           run->cuda_in ? "CUDA" : "system", run->cuda_out ? "CUDA" : "system", run->inflight,
+           figures.rate, 1e3 / figures.rate, figures.latency, figures.first);
     for (i = 1; i < 8; i++)
-        printf(" %.0f", (double)latency[i] / 1e3);
-    printf(", host %.1f us\n", median_us(run->push_time + warm, rest));
+        printf(" %.0f", (gdouble)(run->times.came_at[i] - run->times.sent_at[i]) / 1e3);
+    printf(", host %.1f us\n", median_us(run->push_time + warm, frames - warm));
     fflush(stdout);
 }
 
@@ -252,18 +214,6 @@ static GstPad *make_out(struct run *run)
     return pad;
 }
 
-static void start_stream(const struct run *run, GstPad *pad)
-{
-    GstCaps *caps = voxel_caps(run);
-    GstSegment segment;
-
-    gst_segment_init(&segment, GST_FORMAT_TIME);
-    gst_pad_push_event(pad, gst_event_new_stream_start("bench"));
-    CHECK(gst_pad_push_event(pad, gst_event_new_caps(caps)));
-    gst_pad_push_event(pad, gst_event_new_segment(&segment));
-    gst_caps_unref(caps);
-}
-
 static void stream(struct run *run, GstPad *pad)
 {
     GstBufferPool *pool = make_pool();
@@ -272,10 +222,10 @@ static void stream(struct run *run, GstPad *pad)
 
     for (i = 0; i < SOURCES; i++)
         sources[i] = run->cuda_in ? cuda_frame(pool) : host_frame();
-    start_stream(run, pad);
+    start_stream(pad, voxel_caps(run));
     send_frames(run, pad, sources);
     gst_pad_push_event(pad, gst_event_new_eos());
-    CHECK_INT(run->received, frames);
+    CHECK_INT(run->times.received, frames);
     for (i = 0; i < SOURCES; i++)
         gst_buffer_unref(sources[i]);
     gst_buffer_pool_set_active(pool, FALSE);
@@ -286,8 +236,7 @@ static void run_element(gboolean cuda_in, gboolean cuda_out, guint inflight)
 {
     struct run *run = g_new0(struct run, 1);
     GstElement *element = g_object_new(GST_TYPE_SPCONV_INFER, NULL); /* no plugin is loaded */
-    GstPad *in = gst_pad_new("in", GST_PAD_SRC), *out;
-    GstPad *sink = gst_element_get_static_pad(element, "sink");
+    GstPad *in = make_in(element), *out;
     GstPad *src = gst_element_get_static_pad(element, "src");
 
     run->cuda_in = cuda_in;
@@ -296,19 +245,15 @@ static void run_element(gboolean cuda_in, gboolean cuda_out, guint inflight)
     out = make_out(run);
     g_object_set(element, "model-file", model_file, "inflight", inflight, NULL);
     gst_util_set_object_arg(G_OBJECT(element), "backend", "cuda");
-    gst_pad_set_query_function(in, answer);
-    gst_pad_set_active(in, TRUE);
-    CHECK_INT(gst_pad_link(in, sink), GST_PAD_LINK_OK);
     CHECK_INT(gst_pad_link(src, out), GST_PAD_LINK_OK);
     CHECK(gst_element_set_state(element, GST_STATE_PLAYING) != GST_STATE_CHANGE_FAILURE);
     stream(run, in);
-    if (run->received == frames) {
+    if (run->times.received == frames) {
         print_run(run);
         check_values(run);
     }
     gst_element_set_state(element, GST_STATE_NULL);
-    gst_clear_buffer(&run->last);
-    gst_object_unref(sink);
+    gst_clear_buffer(&run->times.last);
     gst_object_unref(src);
     gst_object_unref(in);
     gst_object_unref(out);
@@ -327,10 +272,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: bench-gpu-gstinfer MODEL FEATURES INDICES [FRAMES]\n");
         return 2;
     }
-    owner = gst_bin_new(NULL);
-    cuda = gst_spconv_cuda_new(owner);
-    if (!gst_spconv_cuda_open(cuda, -1))
-        SKIP_ALL("there is no usable CUDA device");
+    open_context();
     model_file = argv[1];
     if (spc_array_read(argv[2], &features, &error) || spc_array_read(argv[3], &indices, &error)) {
         fprintf(stderr, "%s\n", error.message);
@@ -342,8 +284,7 @@ int main(int argc, char **argv)
     for (kind = 0; kind < 4; kind++)
         for (inflight = 1; inflight <= 3; inflight++)
             run_element(kind == 0 || kind == 2, kind == 0 || kind == 1, inflight);
-    gst_spconv_cuda_free(&cuda);
-    gst_object_unref(owner);
+    close_context();
     spc_array_free(&features);
     spc_array_free(&indices);
     g_free(expected);
