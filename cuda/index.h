@@ -63,7 +63,8 @@ static inline int32_t spc_cuda_group_shift(int64_t tiles)
 /* What a frame's index found; in device memory. A report without a fault has input_fault 0 and no
  * total above its level's bound. */
 struct spc_cuda_report {
-    int32_t num_voxels;  /* input rows, as the caller gave them */
+    int32_t num_voxels;  /* input rows, as the caller counts them; */
+    int32_t num_rows;    /* those of them that are there and within the bound */
     int32_t input_fault; /* not 0: a row outside the grid, of another batch, or that came twice */
     int32_t totals[];    /* [levels]: sites, also where there are more than the bound; at most
                             INT32_MAX */
@@ -86,11 +87,12 @@ cudaError_t spc_cuda_index_reset(const struct spc_cuda_sites *levels, int num_le
                                  struct spc_cuda_report *report, cudaStream_t stream);
 
 /* A frame's input: index rows [number of voxels][4] in `order`, and what becomes of them. A number
- * below 0 or above the bound is reported, and taken as 0 or the bound. */
+ * below 0, above the bound or above what there is memory for is reported, and taken as that. */
 struct spc_cuda_input {
     const int32_t *indices;
-    int32_t num_voxels;          /* where device_count is NULL */
-    const int32_t *device_count; /* device memory, or host memory that the device can read */
+    int32_t num_voxels;          /* with device_count: rows that there is memory for */
+    const int32_t *device_count; /* device memory, or host memory that the device can read; NULL:
+                                    num_voxels it is */
     enum spc_index_order order;
     int32_t *row_of_input;       /* [bound]: site row of each input row, -1: none; may be NULL */
     const void *features;        /* [number of voxels][channels]; not used where `padded` is NULL */

@@ -27,6 +27,13 @@ static __device__ __forceinline__ int4 cell_of(const struct spc_cuda_input &inpu
 
 /* ---- marking ---- */
 
+/* Rows that the caller has memory for, as far as they matter. */
+static __host__ __device__ __forceinline__ int32_t rows_there(const struct spc_cuda_sites &sites,
+                                                              const struct spc_cuda_input &input)
+{
+    return input.num_voxels < sites.bound ? input.num_voxels : (int32_t)sites.bound;
+}
+
 /* Rows of this frame as the caller counts them, to all threads of the block. */
 static __device__ __forceinline__ int32_t rows_given(const struct spc_cuda_input &input)
 {
@@ -54,16 +61,18 @@ static __global__ void __launch_bounds__(THREADS)
     mark_input(const __grid_constant__ struct marking m)
 {
     __shared__ struct spc_cuda_groups groups;
-    int64_t step = (int64_t)gridDim.x * THREADS, rows;
-    int32_t given;
+    int64_t step = (int64_t)gridDim.x * THREADS;
+    int32_t given, rows;
 
     let_next_start();
     spc_cuda_begin_groups(groups);
     wait_for_previous();
     given = rows_given(m.input);
-    if (blockIdx.x == 0 && threadIdx.x == 0)
+    rows = max(min(given, rows_there(m.sites, m.input)), 0);
+    if (blockIdx.x == 0 && threadIdx.x == 0) {
         m.report->num_voxels = given;
-    rows = min((int64_t)given, m.sites.bound);
+        m.report->num_rows = rows;
+    }
     for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < rows; i += step)
         if (!mark(m.sites, cell_of(m.input, i), groups))
             m.report->input_fault = 1; /* every writer writes the same */
@@ -72,9 +81,7 @@ static __global__ void __launch_bounds__(THREADS)
 
 static unsigned blocks_of(const struct spc_cuda_sites *level, const struct spc_cuda_input *input)
 {
-    bool known = !input->device_count && input->num_voxels < level->bound;
-
-    return spc_cuda_blocks(known ? input->num_voxels : level->bound, THREADS);
+    return spc_cuda_blocks(rows_there(*level, *input), THREADS);
 }
 
 extern "C" cudaError_t spc_cuda_index_mark(const struct spc_cuda_sites *level,
@@ -148,10 +155,11 @@ template <typename In>
 static __global__ void __launch_bounds__(PLACE_THREADS)
     place_rows(const __grid_constant__ struct marking m)
 {
-    int64_t step = (int64_t)gridDim.x * PLACE_THREADS, rows;
+    int64_t step = (int64_t)gridDim.x * PLACE_THREADS;
+    int32_t rows;
 
     settle();
-    rows = min((int64_t)__ldcg(&m.report->num_voxels), m.sites.bound);
+    rows = __ldcg(&m.report->num_rows);
     for (int64_t i = (int64_t)blockIdx.x * PLACE_THREADS + threadIdx.x; i < rows; i += step)
         place_row<In>(m, i);
 }

@@ -103,7 +103,7 @@ struct spc__cuda_graph {
     struct spc__cuda_binding binding;
     void **targets; /* [graph.num_outputs] device memory that each output goes to */
     cudaGraphExec_t exec; /* NULL: there was no memory for more */
-    int64_t num_voxels;   /* that its first node holds; -1: not known */
+    int32_t num_voxels;   /* that its first node holds; -1: not known */
     uint64_t last_replay; /* its number; 0: it has no frame's pointers */
 };
 

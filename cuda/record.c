@@ -238,20 +238,20 @@ static cudaError_t bind_again(struct spc__cuda *cuda, struct spc__cuda_graph *gr
         if (cuda->steps[i].node)
             code = put_parameters(graph->exec, &cuda->steps[i]);
     cudaGraphDestroy(fresh);
-    graph->num_voxels = cuda->voxels.num_voxels;
+    graph->num_voxels = spc__cuda_input(cuda).num_voxels;
     graph->binding = cuda->binding;
     memcpy(graph->targets, cuda->targets,
            (size_t)cuda->plan->graph.num_outputs * sizeof(*cuda->targets));
     return code;
 }
 
-/* The number of voxels is an argument of the first step. */
+/* The number of voxels, or what there is memory for, is an argument of the first step. */
 static cudaError_t count_again(struct spc__cuda *cuda, struct spc__cuda_graph *graph)
 {
     struct spc_cuda_input input = spc__cuda_input(cuda);
     cudaError_t code = cudaSuccess;
 
-    if (!input.device_count && graph->num_voxels != input.num_voxels)
+    if (graph->num_voxels != input.num_voxels)
         code = spc_cuda_index_mark_again(graph->exec, cuda->steps[0].node, cuda->sites, &input,
                                          cuda->report);
     graph->num_voxels = code ? -1 : input.num_voxels;

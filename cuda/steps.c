@@ -29,9 +29,11 @@ static enum spc_dtype type_of(const struct spc__cuda *cuda, int value)
 
 struct spc_cuda_input spc__cuda_input(const struct spc__cuda *cuda)
 {
+    int64_t there = cuda->voxels.num_voxels, most = cuda->plan->max_voxels;
+
     return (struct spc_cuda_input){
         .indices = cuda->binding.indices,
-        .num_voxels = (int32_t)cuda->voxels.num_voxels,
+        .num_voxels = (int32_t)(there < most ? there : most), /* with device_count maybe more */
         .device_count = cuda->binding.device_count,
         .order = cuda->plan->graph.index_order,
         .row_of_input = cuda->rows_used ? cuda->row_of_input : NULL,
@@ -76,7 +78,7 @@ static cudaError_t launch_input(struct spc__cuda *cuda, cudaStream_t stream)
         .out_type = type_of(cuda, 0),
         .channels = extent.channels,
         .out_row = cuda->row_of_input,
-        .count = &cuda->report->num_voxels, /* where a row came twice, there are fewer sites */
+        .count = &cuda->report->num_rows, /* where a row came twice, there are fewer sites */
         .bound = extent.bound,
     };
 

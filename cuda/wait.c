@@ -94,8 +94,9 @@ static enum spc_status check_report(struct spc__cuda *cuda, struct spc_error *er
     if (report->num_voxels > graph->levels[0].bound)
         return spc__refuse_count(report->num_voxels, graph->levels[0].bound, err);
     if (report->num_voxels > cuda->voxels.num_voxels)
-        return spc__fail(err, SPC_ERR_INPUT, "input: the device counts %d voxels, but num_voxels "
-                         "says that there is room for %" PRId64, report->num_voxels,
+        return spc__fail(err, SPC_ERR_INPUT, "input: *device_count is %d voxels, but num_voxels "
+                         "says that there is memory for %" PRId64 ": give more memory, or let what "
+                         "made the voxels stop there", report->num_voxels,
                          cuda->voxels.num_voxels);
     if (report->input_fault)
         return name_input_fault(cuda, report->num_voxels, err);

@@ -23,6 +23,7 @@ void twin_frame_make(struct check *check, struct twin_frame *f, struct twin *twi
     f->report = device_alloc(report_size(num_levels));
     f->input = (struct spc_cuda_input){
         .indices = f->indices,
+        .num_voxels = (int32_t)bound,
         .device_count = f->num_voxels,
         .order = SPC_INDEX_ZYX,
         .row_of_input = device_alloc(bound * sizeof(int32_t)),

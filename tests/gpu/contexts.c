@@ -121,7 +121,7 @@ static void check_device_frame(struct spc_session *session, const struct frame *
 
     REQUIRE(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) == cudaSuccess);
     REQUIRE(cudaMalloc(&where[0].data, MAX_BYTES) == cudaSuccess);
-    device_frame_alloc(&device);
+    device_frame_alloc(&device, MAX_ROWS);
     to_device(&device, frame, (int32_t)frame->rows, stream);
     voxels = device_voxels(&device, stream);
     REQUIRE(!run(session, &voxels, where, &result));

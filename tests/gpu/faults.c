@@ -161,7 +161,7 @@ TEST(context_lost)
     struct spc_error err = {0};
 
     REQUIRE(session && beside);
-    device_frame_alloc(&device);
+    device_frame_alloc(&device, MAX_ROWS);
     to_device(&device, &frame, (int32_t)frame.rows, NULL);
     bad = device_voxels(&device, NULL);
     bad.features = (const void *)(uintptr_t)4096;

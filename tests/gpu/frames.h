@@ -171,24 +171,30 @@ static inline enum spc_status run(struct spc_session *session, const struct spc_
 struct device_frame {
     float *features;
     int32_t *indices, *count;
+    int64_t rows; /* that there is memory for */
 };
 
 static inline void to_device(struct device_frame *d, const struct frame *frame, int32_t count,
                       cudaStream_t stream)
 {
-    CHECK(cudaMemcpyAsync(d->features, frame->features, sizeof(frame->features),
+    size_t rows = (size_t)d->rows;
+
+    CHECK(cudaMemcpyAsync(d->features, frame->features, rows * FEATURES * sizeof(float),
                           cudaMemcpyHostToDevice, stream) == cudaSuccess);
-    CHECK(cudaMemcpyAsync(d->indices, frame->indices, sizeof(frame->indices),
+    CHECK(cudaMemcpyAsync(d->indices, frame->indices, rows * 4 * sizeof(int32_t),
                           cudaMemcpyHostToDevice, stream) == cudaSuccess);
     CHECK(cudaMemcpyAsync(d->count, &count, sizeof(count), cudaMemcpyHostToDevice, stream) ==
           cudaSuccess);
 }
 
-static inline void device_frame_alloc(struct device_frame *d)
+static inline void device_frame_alloc(struct device_frame *d, int64_t rows)
 {
+    size_t voxels = (size_t)rows;
+
     /* An offset of 4 bytes: only the elements' own alignment is promised. */
-    CHECK(cudaMalloc((void **)&d->features, sizeof(float) * FEATURES * MAX_ROWS) == cudaSuccess);
-    CHECK(cudaMalloc((void **)&d->indices, sizeof(int32_t) * (4 * MAX_ROWS + 1)) == cudaSuccess);
+    d->rows = rows;
+    CHECK(cudaMalloc((void **)&d->features, sizeof(float) * FEATURES * voxels) == cudaSuccess);
+    CHECK(cudaMalloc((void **)&d->indices, sizeof(int32_t) * (4 * voxels + 1)) == cudaSuccess);
     CHECK(cudaMalloc((void **)&d->count, sizeof(int32_t)) == cudaSuccess);
     d->indices++;
 }
@@ -207,7 +213,7 @@ static inline struct spc_voxels device_voxels(const struct device_frame *d, cuda
         .feature_type = SPC_DTYPE_F32,
         .features = d->features,
         .indices = d->indices,
-        .num_voxels = MAX_ROWS,
+        .num_voxels = d->rows,
         .device_count = d->count,
         .stream = stream,
     };

@@ -144,7 +144,7 @@ static void chain(struct spc_voxelizer *voxelizer, struct spc_session *session,
     struct spc_error err = {0};
     void *data = NULL;
 
-    device_frame_alloc(&device);
+    device_frame_alloc(&device, MAX_ROWS);
     if (!own) {
         CHECK(!cudaMalloc(&data, sizeof(cloud->p)));
         CHECK(!cudaMemcpyAsync(data, cloud->p, sizeof(cloud->p), cudaMemcpyHostToDevice, stream));
