@@ -245,15 +245,30 @@ static void add_stage(struct spc__cuda *cuda, int stage)
     cuda->stage_end[stage] = cuda->num_steps - 1;
 }
 
+/* The steps from `first` on run beside the input's: sites of other levels from the marks on, all
+ * else behind the input's whole index, which comes first. A graph that forks behind its first
+ * kernel starts its second about 3 us sooner than one that forks later. */
+static void set_aside(struct spc__cuda *cuda, int first)
+{
+    int end = cuda->stage_end[0], i = first;
+
+    for (; i < cuda->num_steps && cuda->steps[i].kind == SPC__CUDA_STEP_STRIDED; i++)
+        cuda->steps[i].waits = i == first ? 0 : -1;
+    if (i < cuda->num_steps)
+        cuda->steps[i].waits = end;
+    cuda->steps[0].signals = i > first;
+    cuda->steps[end].signals = true;
+    for (i = first; i < cuda->num_steps; i++)
+        cuda->steps[i].aside = cuda->use_aside;
+}
+
 void spc__cuda_add_index_steps(struct spc__cuda *cuda)
 {
     const struct spc__graph *graph = &cuda->plan->graph;
     const char *input = graph->values[0].name;
-    int rank;
 
     spc__cuda_add_step(cuda, SPC__CUDA_STEP_MARK, 0, "index", "sites of ", input);
     spc__cuda_add_step(cuda, SPC__CUDA_STEP_RANK, 0, "index", "rows of ", input);
-    rank = cuda->num_steps - 1;
     if (cuda->rows_used || cuda->padded)
         spc__cuda_add_step(cuda, SPC__CUDA_STEP_PLACE, 0, "input", "rows in order of ", input);
     add_stage(cuda, 0);
@@ -265,8 +280,5 @@ void spc__cuda_add_index_steps(struct spc__cuda *cuda)
             spc__cuda_add_step(cuda, SPC__CUDA_STEP_ROWS, i, "index", "rows of ",
                                spc__level_user(graph, i));
     spc__cuda_add_step(cuda, SPC__CUDA_STEP_REPORT, 0, "index", "report of ", input);
-    cuda->steps[cuda->last_reader + 1].waits = rank;
-    cuda->steps[rank].signals = true;
-    for (int i = cuda->last_reader + 1; i < cuda->num_steps; i++)
-        cuda->steps[i].aside = cuda->use_aside;
+    set_aside(cuda, cuda->last_reader + 1);
 }

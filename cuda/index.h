@@ -139,10 +139,11 @@ struct spc_cuda_maker {
 };
 
 /* Fills levels[first .. end - 1], not level 0; makers[i] is of level i, and its in_level below i.
- * Reads the marks of levels below, not their rows. */
+ * Reads the marks of levels below, not their rows. Its kernels start early, or beside others. */
 cudaError_t spc_cuda_index_strided(const struct spc_cuda_sites *levels,
                                    const struct spc_cuda_maker *makers, int first, int end,
-                                   struct spc_cuda_report *report, cudaStream_t stream);
+                                   bool beside, struct spc_cuda_report *report,
+                                   cudaStream_t stream);
 
 /* nbr[k * stride + row] = row of `in` that meets offset k for row `row` of `out`, -1: none.
  * `in` and `out` are those of the rulebook: for an inverse one, `out` is the finer level. */
@@ -160,10 +161,16 @@ struct spc_cuda_blob_job {
     const struct spc_cuda_blobs *blobs; /* host memory, read by the call */
 };
 
-/* Fills the blobs of all jobs, for the rows there are; any number of jobs. `settled`: the sites
- * were ranked before the kernel that runs right before, and may be read while that still runs. */
-cudaError_t spc_cuda_index_blobs(const struct spc_cuda_blob_job *jobs, int num_jobs, bool settled,
-                                 cudaStream_t stream);
+/* How a kernel follows the one right before it. */
+enum spc_cuda_order {
+    SPC_CUDA_BEHIND,  /* it starts early, and waits */
+    SPC_CUDA_SETTLED, /* the sites were ranked before that one, and may be read while it runs */
+    SPC_CUDA_BESIDE,  /* it starts late, and holds no multiprocessors that others can use */
+};
+
+/* Fills the blobs of all jobs, for the rows there are; any number of jobs. */
+cudaError_t spc_cuda_index_blobs(const struct spc_cuda_blob_job *jobs, int num_jobs,
+                                 enum spc_cuda_order order, cudaStream_t stream);
 
 /* Index rows [count][4] (batch 0) of the sites, in `order`. `indices` is aligned to 16 bytes. */
 cudaError_t spc_cuda_index_rows(const struct spc_cuda_sites *sites, enum spc_index_order order,

@@ -3,8 +3,8 @@
  * From marked sites to rows: the running sum over tiles, the row of every word, the coordinates
  * of every row.
  *
- * All levels go in one launch. A warp has a tile. What lies before it are the groups before its
- * block's, which the block adds up, and tiles of its group: loads that do not wait for one another.
+ * All levels go in one launch. A warp has a tile. What lies before a block's tiles are the groups
+ * before theirs, and tiles of their group: loads that do not wait for one another.
  */
 #include "cuda/index.h"
 #include "cuda/launch.cuh"
@@ -71,37 +71,19 @@ static __device__ __forceinline__ int32_t sum_before(int32_t value)
     return sum - value;
 }
 
-/* Sites of all groups before `group`, this thread's share. */
-static __device__ __forceinline__ int64_t groups_before(const struct spc_cuda_sites &sites,
-                                                        int32_t group)
+/* Sites of all groups before the one of `tile`, and of its tiles before that: this thread's
+ * share. */
+static __device__ __forceinline__ int64_t sites_before(const struct spc_cuda_sites &sites,
+                                                       int32_t tile)
 {
+    int32_t group = tile >> sites.group_shift;
     int64_t sum = 0;
 
     for (int32_t i = threadIdx.x; i < group; i += THREADS)
         sum += __ldcg(sites.group_count + i);
+    for (int32_t i = (group << sites.group_shift) + threadIdx.x; i < tile; i += THREADS)
+        sum += __ldcg(sites.tile_count + i);
     return sum;
-}
-
-/* Sites of a tile, and of those before it in its group, to all lanes. */
-struct tile_sums {
-    int32_t count;
-    int64_t before;
-};
-
-static __device__ __forceinline__ struct tile_sums sum_tiles(const struct spc_cuda_sites &sites,
-                                                             int32_t first, int32_t tile)
-{
-    struct tile_sums sums = {0, 0};
-
-    for (int32_t i = first; i <= tile; i += 32) {
-        int32_t own = i + threadIdx.x % 32;
-        int32_t count = own <= tile ? __ldcg(sites.tile_count + own) : 0;
-
-        sums.count = __shfl_sync(ALL, count, (tile - first) % 32);
-        sums.before += sum_warp(count);
-    }
-    sums.before -= sums.count;
-    return sums;
 }
 
 /* ---- rows ---- */
@@ -183,45 +165,53 @@ static __device__ __forceinline__ void rank_tile(const struct spc_cuda_sites &si
     }
 }
 
+/* Most blocks of a frame have no sites: they end as soon as they know. */
 static __global__ void __launch_bounds__(THREADS)
     rank_tiles(const __grid_constant__ struct batch batch)
 {
     __shared__ int64_t shares[WARPS];
     int32_t block, level = level_of_block(batch, &block), warp = threadIdx.x / 32;
+    int32_t lane = threadIdx.x % 32, count;
     const struct spc_cuda_sites &sites = batch.levels[level];
-    int32_t tiles = sites.tiles_y * sites.tiles_x, tile = block * WARPS + warp;
-    int32_t group = tile >> sites.group_shift;
+    int32_t tiles = sites.tiles_y * sites.tiles_x, first = block * WARPS, tile = first + warp;
     struct four_words words = {};
-    struct tile_sums sums = {0, 0};
     int64_t row;
 
     let_next_start();
     wait_for_previous();
-    row = groups_before(sites, group);
-    if (tile < tiles)
-        sums = sum_tiles(sites, group << sites.group_shift, tile);
-    if (sums.count) /* before the running sums are known */
-        words = load_words(sites.mask + (int64_t)tile * SPC_CUDA_TILE_COLUMNS * sites.words +
-                           threadIdx.x % 32 * 4);
-    row = sum_warp(row);
-    if (threadIdx.x % 32 == 0)
-        shares[warp] = row;
-    if (!__syncthreads_or(sums.count || tile + 1 == tiles))
+    count = lane < WARPS && first + lane < tiles ? __ldcg(sites.tile_count + first + lane) : 0;
+    row = sites_before(sites, first);
+    if (!__any_sync(ALL, count) && first + WARPS < tiles)
         return;
-    row = sum_warp(threadIdx.x % 32 < WARPS ? shares[threadIdx.x % 32] : 0) + sums.before;
-    if (tile + 1 == tiles && threadIdx.x % 32 == 0) {
-        *sites.count = (int32_t)min(row + sums.count, sites.bound);
-        batch.totals[level] = (int32_t)min(row + sums.count, (int64_t)INT32_MAX);
+    if (__shfl_sync(ALL, count, warp)) /* before the running sums are known */
+        words = load_words(sites.mask + (int64_t)tile * SPC_CUDA_TILE_COLUMNS * sites.words +
+                           lane * 4);
+    row = sum_warp(row);
+    if (lane == 0)
+        shares[warp] = row;
+    __syncthreads();
+    row = sum_warp((lane < WARPS ? shares[lane] : 0) + (lane < warp ? count : 0));
+    count = __shfl_sync(ALL, count, warp);
+    if (tile + 1 == tiles && lane == 0) {
+        *sites.count = (int32_t)min(row + count, sites.bound);
+        batch.totals[level] = (int32_t)min(row + count, (int64_t)INT32_MAX);
     }
     /* Past the bound every row is refused, whatever it is; it must only not wrap around. */
-    if (sums.count)
+    if (count)
         rank_tile(sites, tile, words, (uint32_t)min(row, (int64_t)INT32_MAX));
+}
+
+cudaError_t spc_cuda_rank_levels(const struct spc_cuda_sites *levels, int num_levels,
+                                 int32_t *totals, bool overlap, cudaStream_t stream)
+{
+    struct batch batch = make_batch(levels, num_levels, totals);
+
+    return spc_cuda_launch_as(overlap, rank_tiles, batch.first_block[num_levels], THREADS, 0,
+                              stream, batch);
 }
 
 extern "C" cudaError_t spc_cuda_index_rank(const struct spc_cuda_sites *levels, int num_levels,
                                            int32_t *totals, cudaStream_t stream)
 {
-    struct batch batch = make_batch(levels, num_levels, totals);
-
-    return spc_cuda_launch(rank_tiles, batch.first_block[num_levels], THREADS, 0, stream, batch);
+    return spc_cuda_rank_levels(levels, num_levels, totals, true, stream);
 }

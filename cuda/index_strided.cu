@@ -157,21 +157,21 @@ static bool fits_words(const struct strided *s)
            (s->out.grid[0] - 1) * g->stride[0] < 64 && (g->kernel[0] - 1) * g->dilation[0] < 64;
 }
 
-static cudaError_t launch(const struct strided *s, cudaStream_t stream)
+static cudaError_t launch(const struct strided *s, bool beside, cudaStream_t stream)
 {
     dim3 tiles(s->out.tiles_x, s->out.tiles_y);
     const int32_t *kernel = s->geometry.kernel;
 
     if (fits_words(s) && kernel[1] == 3 && kernel[2] == 3)
-        return spc_cuda_launch(mark_strided<3, 3>, tiles, THREADS, 0, stream, *s);
+        return spc_cuda_launch_as(!beside, mark_strided<3, 3>, tiles, THREADS, 0, stream, *s);
     if (fits_words(s) && kernel[1] == 1 && kernel[2] == 1)
-        return spc_cuda_launch(mark_strided<1, 1>, tiles, THREADS, 0, stream, *s);
-    return spc_cuda_launch(mark_strided<0, 0>, tiles, THREADS, 0, stream, *s);
+        return spc_cuda_launch_as(!beside, mark_strided<1, 1>, tiles, THREADS, 0, stream, *s);
+    return spc_cuda_launch_as(!beside, mark_strided<0, 0>, tiles, THREADS, 0, stream, *s);
 }
 
 extern "C" cudaError_t spc_cuda_index_strided(const struct spc_cuda_sites *levels,
                                               const struct spc_cuda_maker *makers, int first,
-                                              int end, struct spc_cuda_report *report,
+                                              int end, bool beside, struct spc_cuda_report *report,
                                               cudaStream_t stream)
 {
     cudaError_t code = cudaSuccess;
@@ -179,9 +179,10 @@ extern "C" cudaError_t spc_cuda_index_strided(const struct spc_cuda_sites *level
     for (int i = first; i < end && !code; i++) {
         struct strided s = {levels[i], levels[makers[i].in_level], makers[i].geometry};
 
-        code = launch(&s, stream);
+        code = launch(&s, beside, stream);
     }
     return code || first >= end
                ? code
-               : spc_cuda_index_rank(levels + first, end - first, report->totals + first, stream);
+               : spc_cuda_rank_levels(levels + first, end - first, report->totals + first, !beside,
+                                      stream);
 }

@@ -67,23 +67,33 @@ static inline bool spc_cuda_overlaps()
 #endif
 }
 
+/* `overlap`: as above. Without it the kernel starts when the one before it has ended, and holds no
+ * place on a multiprocessor while it waits. */
+template <typename... Parameters, typename... Arguments>
+static inline cudaError_t spc_cuda_launch_as(bool overlap, void (*kernel)(Parameters...),
+                                             dim3 blocks, dim3 threads, size_t shared,
+                                             cudaStream_t stream, const Arguments &...arguments)
+{
+    cudaLaunchAttribute attribute = {};
+    cudaLaunchConfig_t config = {};
+
+    attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attribute.val.programmaticStreamSerializationAllowed = 1;
+    config.gridDim = blocks;
+    config.blockDim = threads;
+    config.dynamicSmemBytes = shared;
+    config.stream = stream;
+    config.attrs = &attribute;
+    config.numAttrs = overlap && spc_cuda_overlaps() ? 1 : 0;
+    return cudaLaunchKernelEx(&config, kernel, Parameters(arguments)...);
+}
+
 template <typename... Parameters, typename... Arguments>
 static inline cudaError_t spc_cuda_launch(void (*kernel)(Parameters...), dim3 blocks, dim3 threads,
                                           size_t shared, cudaStream_t stream,
                                           const Arguments &...arguments)
 {
-    cudaLaunchAttribute overlap = {};
-    cudaLaunchConfig_t config = {};
-
-    overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-    overlap.val.programmaticStreamSerializationAllowed = 1;
-    config.gridDim = blocks;
-    config.blockDim = threads;
-    config.dynamicSmemBytes = shared;
-    config.stream = stream;
-    config.attrs = &overlap;
-    config.numAttrs = spc_cuda_overlaps() ? 1 : 0;
-    return cudaLaunchKernelEx(&config, kernel, Parameters(arguments)...);
+    return spc_cuda_launch_as(true, kernel, blocks, threads, shared, stream, arguments...);
 }
 
 #endif

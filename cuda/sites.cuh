@@ -111,6 +111,10 @@ static __device__ __forceinline__ void spc_cuda_clear_groups(const struct spc_cu
         sites.group_count[i] = 0;
 }
 
+/* spc_cuda_index_rank(); `overlap` as for spc_cuda_launch_as(). */
+cudaError_t spc_cuda_rank_levels(const struct spc_cuda_sites *levels, int num_levels,
+                                 int32_t *totals, bool overlap, cudaStream_t stream);
+
 /* Input coordinate on one axis that offset k of the output coordinate meets; -1: none. */
 static __device__ __forceinline__ int32_t spc_cuda_meets(const struct spc_cuda_geometry &g,
                                                          int axis, int32_t at, int32_t k)

@@ -45,6 +45,18 @@ struct spc_cuda_input spc__cuda_input(const struct spc__cuda *cuda)
     };
 }
 
+static cudaError_t launch_blobs(struct spc__cuda *cuda, const struct spc__cuda_step *step,
+                                cudaStream_t stream)
+{
+    int first = cuda->first_job[step->index], end = cuda->first_job[step->index + 1];
+    bool settled = step[-1].kind == SPC__CUDA_STEP_PLACE;
+
+    return spc_cuda_index_blobs(cuda->jobs + first, end - first,
+                                step->aside ? SPC_CUDA_BESIDE
+                                            : settled ? SPC_CUDA_SETTLED : SPC_CUDA_BEHIND,
+                                stream);
+}
+
 static cudaError_t launch_table(struct spc__cuda *cuda, int index, cudaStream_t stream)
 {
     const struct spc__rulebook *rulebook = &cuda->plan->graph.rulebooks[index];
@@ -289,12 +301,10 @@ cudaError_t spc__cuda_launch(struct spc__cuda *cuda, const struct spc__cuda_step
         return spc_cuda_index_place(cuda->sites, &input, cuda->report, stream);
     case SPC__CUDA_STEP_STRIDED:
         return spc_cuda_index_strided(cuda->sites, cuda->makers, cuda->first_slot[step->index],
-                                      cuda->first_slot[step->index + 1], cuda->report, stream);
+                                      cuda->first_slot[step->index + 1], step->aside, cuda->report,
+                                      stream);
     case SPC__CUDA_STEP_BLOBS:
-        return spc_cuda_index_blobs(cuda->jobs + cuda->first_job[step->index],
-                                    cuda->first_job[step->index + 1] -
-                                        cuda->first_job[step->index],
-                                    step[-1].kind == SPC__CUDA_STEP_PLACE, stream);
+        return launch_blobs(cuda, step, stream);
     case SPC__CUDA_STEP_TABLE:
         return launch_table(cuda, step->index, stream);
     case SPC__CUDA_STEP_REPORT:

@@ -97,8 +97,8 @@ enum part {
 
 static cudaError_t run_strided(struct network *n, cudaStream_t stream)
 {
-    return spc_cuda_index_strided(n->frame.levels, n->frame.makers, 1, LEVELS, n->frame.report,
-                                  stream);
+    return spc_cuda_index_strided(n->frame.levels, n->frame.makers, 1, LEVELS, false,
+                                  n->frame.report, stream);
 }
 
 static cudaError_t run_table(struct network *n, cudaStream_t stream)
@@ -121,11 +121,11 @@ static cudaError_t run_parts(struct network *n, enum part part, cudaStream_t str
     if (!code && part >= PLACE)
         code = spc_cuda_index_place(f->levels, &f->input, f->report, stream);
     if (!code && part >= BLOBS)
-        code = spc_cuda_index_blobs(n->jobs, 1, true, stream);
+        code = spc_cuda_index_blobs(n->jobs, 1, SPC_CUDA_SETTLED, stream);
     if (!code && part >= LEVELS_UP)
         code = run_strided(n, stream);
     if (!code && part >= ALL)
-        code = spc_cuda_index_blobs(n->jobs + 1, JOBS - 1, false, stream);
+        code = spc_cuda_index_blobs(n->jobs + 1, JOBS - 1, SPC_CUDA_BEHIND, stream);
     return code ? code : spc_cuda_index_clear(f->levels, f->num_levels, f->report, stream);
 }
 

@@ -42,7 +42,8 @@ cudaError_t twin_frame_launch(struct twin_frame *f, cudaStream_t stream)
     if (!code)
         code = spc_cuda_index_place(f->levels, &f->input, f->report, stream);
     return code ? code
-                : spc_cuda_index_strided(f->levels, f->makers, 1, f->num_levels, f->report, stream);
+                : spc_cuda_index_strided(f->levels, f->makers, 1, f->num_levels, false, f->report,
+                                         stream);
 }
 
 void twin_frame_run(struct check *check, struct twin_frame *f, const int32_t *rows,

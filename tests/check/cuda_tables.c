@@ -92,7 +92,7 @@ static void check_halo(struct check *check, const struct spc_cuda_blob_header *h
         if (!i || all[i] != all[i - 1])
             all[unique++] = all[i];
     narrow = unique <= blobs->max_halo &&
-             (!unique || all[unique - 1] / 8 - all[0] / 8 < SPC_CUDA_BLOB_SPAN / 8);
+             (!unique || all[unique - 1] / 16 - all[0] / 16 < SPC_CUDA_BLOB_SPAN / 16);
     if (check_true(check, header->halo == (narrow ? unique : -1), "a halo of %d rows, expected %d",
                    header->halo, narrow ? unique : -1) &&
         header->halo > 0)
@@ -112,7 +112,7 @@ static void check_blobs(struct check *check, const int32_t *nbr, const struct sp
         return;
     size = (size_t)(tiles * blobs.stride);
     blobs.blobs = device_alloc(size);
-    device_ok(check, "blobs", spc_cuda_index_blobs(&job, 1, false, NULL));
+    device_ok(check, "blobs", spc_cuda_index_blobs(&job, 1, SPC_CUDA_BEHIND, NULL));
     copy = check_alloc(check, size);
     device_read(copy, blobs.blobs, size);
     for (int64_t row = 0; row < rows; row += SPC_CUDA_BLOB_ROWS) {
