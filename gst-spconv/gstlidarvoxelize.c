@@ -9,8 +9,9 @@
  * come from the model, as far as its metadata has them. Each property overrides.
  *
  * On CUDA, voxels stay in the memory of the GPU where downstream asks for that in its caps, as
- * spconvinfer does on CUDA; points are uploaded where they are not there already. The results are
- * those of the CPU, bit for bit.
+ * spconvinfer does on CUDA; points are uploaded where they are not there already, and upstream is
+ * offered pinned memory, which saves the host's part of that. The results are those of the CPU, bit
+ * for bit.
  *
  * A cloud without a point in range is pushed as a GAP event, as is every empty frame of voxels.
  * Frames that a synchronizing sink would get too late are dropped here already, unless qos is off,

@@ -92,8 +92,8 @@ static GstMemory *alloc(GstAllocator *allocator, gsize size, GstAllocationParams
     const gsize end = params->prefix + size;
     struct block *block = take_block(self, MAX(end + params->padding, 1));
 
-    if (!block)
-        return NULL;
+    if (!block) /* it saves a copy, no more */
+        return gst_allocator_alloc(NULL, size, params);
     block->owner = gst_object_ref(self);
     if (params->flags & GST_MEMORY_FLAG_ZERO_PREFIXED)
         memset(block->data, 0, params->prefix);

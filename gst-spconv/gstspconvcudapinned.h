@@ -4,7 +4,7 @@
  *
  * To pin memory takes longer than to fill it, so the allocator keeps what comes back. Its blocks
  * are as large as the largest that was asked for, since frames differ in size. Memory that it gave
- * may outlive it. Thread-safety: any thread.
+ * may outlive it. Where none can be pinned it gives other memory. Thread-safety: any thread.
  */
 #ifndef GST_SPCONV_CUDA_PINNED_H
 #define GST_SPCONV_CUDA_PINNED_H

@@ -23,7 +23,8 @@
  * anything gets system memory. Both memories are GStreamer's, so that an element which maps CUDA
  * memory as ever reads a copy of it. The context is shared (`gst.cuda.context`): the neighbours'
  * or the application's is taken, and so is that of voxels which come from another one. A frame is
- * finished when it is pushed: who reads it needs to wait for no stream.
+ * finished when it is pushed: who reads it needs to wait for no stream. For voxels in system memory
+ * upstream is offered pinned memory, which the GPU reads by itself.
  *
  * One frame is worked on at a time, and pushed as soon as it is done. With #spconvinfer:inflight
  * of 2 or more the next ones are uploaded and computed meanwhile: more frames a second, and each
