@@ -418,6 +418,23 @@ static gboolean propose_allocation(GstBaseTransform *trans, GstQuery *decided, G
     return GST_SPCONV_INFER_BASE->propose_allocation(trans, decided, query);
 }
 
+/* An empty frame into each buffer, since the first that goes into one takes longer. What fails here
+ * fails there, too. */
+static void touch_buffers(GstSpconvInfer *self, GstBufferPool *pool, guint count)
+{
+    GstBuffer *buffers[GST_SPCONV_INFER_MAX_INFLIGHT + 2] = {NULL};
+    struct gst_spconv_infer_slot *slot = &self->slots[0];
+    guint i;
+
+    for (i = 0; i < count; i++)
+        if (gst_buffer_pool_acquire_buffer(pool, &buffers[i], NULL) != GST_FLOW_OK ||
+            gst_spconv_infer_begin(self, slot, NULL, buffers[i]) != GST_FLOW_OK ||
+            gst_spconv_infer_end(self, slot) != GST_FLOW_OK)
+            break;
+    for (i = 0; i < count; i++)
+        gst_clear_buffer(&buffers[i]);
+}
+
 static gboolean decide_allocation(GstBaseTransform *trans, GstQuery *query)
 {
     GstSpconvInfer *self = GST_SPCONV_INFER(trans);
@@ -439,6 +456,8 @@ static gboolean decide_allocation(GstBaseTransform *trans, GstQuery *query)
     else
         gst_query_add_allocation_pool(query, pool, (guint)size, buffers, 0);
     ok = GST_SPCONV_INFER_BASE->decide_allocation(trans, query) && activate_pool(self, pool, size);
+    if (ok && self->on_cuda && !gst_spconv_infer_get_contract(self).sparse)
+        touch_buffers(self, pool, buffers);
     gst_object_unref(pool);
     return ok;
 }
