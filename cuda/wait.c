@@ -151,6 +151,7 @@ static cudaError_t give_outputs(struct spc__cuda *cuda)
 {
     const struct spc__plan *plan = cuda->plan;
     cudaError_t code = cudaSuccess;
+    bool to_host = false;
 
     for (int i = 0; i < cuda->frame_num_outputs && !code; i++) {
         struct spc_output *output = &cuda->frame_outputs[i];
@@ -165,8 +166,9 @@ static cudaError_t give_outputs(struct spc__cuda *cuda)
             output->dims[0] = output->num_sites;
         output->size = output_bytes(output);
         code = give_output(cuda, i, output, level);
+        to_host = to_host || output->memory == SPC_MEMORY_HOST;
     }
-    return code ? code : cudaStreamSynchronize(cuda->stream);
+    return code || !to_host ? code : cudaStreamSynchronize(cuda->stream);
 }
 
 /* ---- profile ---- */
