@@ -191,62 +191,6 @@ TEST(device_memory)
     spc_session_free(&session);
 }
 
-/* The frame's features as float16, where those of float32 were. */
-static void use_half(struct spc_voxels *voxels, const struct device_frame *device,
-                     const struct frame *frame)
-{
-    static uint16_t half[MAX_ROWS * FEATURES];
-
-    spc_convert_f32_to_f16(frame->features[0], half, (size_t)(frame->rows * FEATURES));
-    CHECK(!cudaMemcpy(device->features, half, sizeof(half), cudaMemcpyHostToDevice));
-    voxels->feature_type = SPC_DTYPE_F16;
-}
-
-/* More sets of pointers than recorded frames are kept, in an order that finds some of them again;
- * features of one type and the other. Outputs are where each frame wants them. */
-TEST(other_pointers)
-{
-    enum { SETS = 20 };
-    struct spc_session_options options = options_for("cuda");
-    struct spc_output where[OUTPUTS] = {0};
-    struct spc_session *session;
-    struct device_frame device;
-    struct result expected;
-    struct spc_voxels voxels;
-    static struct frame frame;
-    char *memory;
-
-    options.precision = SPC_PRECISION_FP16;
-    session = open_session(&options);
-    REQUIRE(session && !cudaMalloc((void **)&memory, SETS * OUTPUTS * MAX_BYTES));
-    make_frame(&frame, some_rows);
-    voxels = host_voxels(&frame);
-    REQUIRE(!run(session, &voxels, NULL, &expected));
-    device_frame_alloc(&device, MAX_ROWS);
-    for (int i = 0; i < (small ? SETS : 6 * SETS); i++) {
-        int set = (i % 4 == 3 ? i - 2 : i) * 7 % SETS;
-        bool half = i % 3 == 0;
-        struct result result;
-
-        to_device(&device, &frame, (int32_t)frame.rows, NULL);
-        voxels = device_voxels(&device, NULL);
-        if (half)
-            use_half(&voxels, &device, &frame);
-        for (int o = 0; o < OUTPUTS; o++)
-            where[o] = (struct spc_output){.memory = SPC_MEMORY_CUDA,
-                                           .capacity = MAX_BYTES,
-                                           .data = memory + (set * OUTPUTS + o) * MAX_BYTES};
-        REQUIRE(!cudaMemset(memory, 0x55, SETS * OUTPUTS * MAX_BYTES));
-        REQUIRE(!run(session, &voxels, where, &result));
-        CHECK(same_result(&result, &expected));
-        drop(&result);
-    }
-    drop(&expected);
-    device_frame_free(&device);
-    cudaFree(memory);
-    spc_session_free(&session);
-}
-
 /* Kernels write 16 bytes at a time. */
 TEST(misaligned_output)
 {
@@ -512,7 +456,6 @@ int main(int argc, char **argv)
     if (!once) {
         RUN(refused_frames);
         RUN(device_memory);
-        RUN(other_pointers);
         RUN(misaligned_output);
         RUN(counts_on_the_device);
         RUN(memory_behind_a_count);
