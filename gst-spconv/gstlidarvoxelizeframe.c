@@ -218,7 +218,8 @@ static gboolean propose_allocation(GstBaseTransform *trans, GstQuery *decided, G
 {
     GstLidarVoxelize *self = GST_LIDAR_VOXELIZE(trans);
 
-    if (!self->cuda_in && g_str_equal(spc_voxelizer_backend(self->voxelizer), "cuda"))
+    if (!self->cuda_in && self->voxelizer &&
+        g_str_equal(spc_voxelizer_backend(self->voxelizer), "cuda"))
         gst_spconv_cuda_offer_pinned(self->cuda, query);
     return GST_LIDAR_VOXELIZE_BASE->propose_allocation(trans, decided, query);
 }
