@@ -25,9 +25,19 @@ static int32_t channel_of_row(int32_t width, int32_t row)
     return tile / tiles * tiles * 8 + column / 2 * 2 * tiles + tile % tiles * 2 + column % 2;
 }
 
+/* Input channel of a product's element. Four lanes load a quarter of a row each, at once, and take
+ * part in every product of 16 channels with two pairs of what they have. */
+static int32_t channel_of_lane(int32_t slice, int32_t element)
+{
+    int32_t lane = element % 8 / 2, pair = element / 16 * 2 + element % 16 / 8;
+
+    return lane * slice / 4 + pair * 2 + element % 2;
+}
+
 struct place {
     int32_t first_in, first_out; /* channels */
     int32_t slice, width;
+    bool by_lane;
 };
 
 static void pack_image(const float *weights, int32_t cin, int32_t cout, struct place place,
@@ -38,7 +48,7 @@ static void pack_image(const float *weights, int32_t cin, int32_t cout, struct p
         uint16_t *to = image + (size_t)row * (size_t)place.slice;
 
         for (int32_t c = 0; c < place.slice && out < cout; c++) {
-            int32_t in = place.first_in + c;
+            int32_t in = place.first_in + (place.by_lane ? channel_of_lane(place.slice, c) : c);
             int32_t unit = c / 8 ^ swizzle(place.slice, row);
 
             if (in < cin)
@@ -52,29 +62,39 @@ size_t spc_cuda_conv_packed_size(int32_t cin, int32_t cout, int32_t groups, int3
 {
     struct spc_cuda_conv_shape shape = spc_cuda_conv_shape(cin, cout);
 
-    return (size_t)shape.blocks * (size_t)shape.chunks * (size_t)(groups * run + 1) *
-           (size_t)shape.depth * (size_t)shape.width * sizeof(uint16_t);
+    return spc_cuda_conv_order_size(shape, groups * run) * (spc_cuda_conv_by_lane(shape) ? 2 : 1);
 }
 
-void spc_cuda_conv_pack(const float *weights, int32_t cin, int32_t cout, int32_t groups,
-                        int32_t run, uint16_t *packed)
+/* All images, with input channels in one order. */
+static void pack_order(const float *weights, int32_t cin, int32_t cout, int32_t groups,
+                       int32_t run, bool by_lane, uint16_t *image)
 {
     struct spc_cuda_conv_shape shape = spc_cuda_conv_shape(cin, cout);
     int32_t slice = spc_cuda_conv_slice(shape), steps = groups * run;
-    uint16_t *image = packed;
 
-    memset(packed, 0, spc_cuda_conv_packed_size(cin, cout, groups, run));
     for (int32_t block = 0; block < shape.blocks; block++)
         for (int32_t chunk = 0; chunk < shape.chunks; chunk++)
             for (int32_t step = 0; step <= steps; step++)
                 for (int32_t c = 0; c < shape.depth; c += slice) {
                     int32_t k = step % run * groups + step / run;
                     struct place place = {chunk * shape.depth + c, block * shape.width, slice,
-                                          shape.width};
+                                          shape.width, by_lane};
 
                     if (step < steps)
                         pack_image(weights + (size_t)k * (size_t)cin * (size_t)cout, cin, cout,
                                    place, image);
                     image += slice * shape.width;
                 }
+}
+
+void spc_cuda_conv_pack(const float *weights, int32_t cin, int32_t cout, int32_t groups,
+                        int32_t run, uint16_t *packed)
+{
+    struct spc_cuda_conv_shape shape = spc_cuda_conv_shape(cin, cout);
+    size_t order = spc_cuda_conv_order_size(shape, groups * run) / sizeof(*packed);
+
+    memset(packed, 0, spc_cuda_conv_packed_size(cin, cout, groups, run));
+    pack_order(weights, cin, cout, groups, run, false, packed);
+    if (spc_cuda_conv_by_lane(shape))
+        pack_order(weights, cin, cout, groups, run, true, packed + order);
 }

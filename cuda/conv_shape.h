@@ -6,11 +6,15 @@
  * missing to a whole chunk or block is zero. Weights are images of `width` output channels (rows)
  * by up to 64 input channels, as the tensor cores read them from shared memory: 16-byte units of a
  * row are exchanged (swizzled) so that eight rows never meet in one bank. They lie as
- * [block][chunk][step, one more of zeros][slice of 64 channels][width][slice].
+ * [block][chunk][step, one more of zeros][slice of 64 channels][width][slice]. Up to a depth of 32
+ * all of that comes twice, the second time with input channels in the order in which lanes that
+ * load by themselves have them.
  */
 #ifndef SPC_CUDA_CONV_SHAPE_H
 #define SPC_CUDA_CONV_SHAPE_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define SPC_CUDA_CONV_SLICE 64 /* input channels of the deepest image */
@@ -47,6 +51,19 @@ static inline struct spc_cuda_conv_shape spc_cuda_conv_shape(int32_t cin, int32_
 static inline int32_t spc_cuda_conv_slice(struct spc_cuda_conv_shape shape)
 {
     return shape.depth < SPC_CUDA_CONV_SLICE ? shape.depth : SPC_CUDA_CONV_SLICE;
+}
+
+/* Whether weights are packed in both orders. */
+static inline bool spc_cuda_conv_by_lane(struct spc_cuda_conv_shape shape)
+{
+    return shape.depth <= 32;
+}
+
+/* Bytes of all images in one order. */
+static inline size_t spc_cuda_conv_order_size(struct spc_cuda_conv_shape shape, int32_t steps)
+{
+    return (size_t)shape.blocks * (size_t)shape.chunks * (size_t)(steps + 1) *
+           (size_t)shape.depth * (size_t)shape.width * sizeof(uint16_t);
 }
 
 #endif

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pieces of the fast convolution of few channels on Hopper: teams of four warps.
+ * The pieces of the fast convolution of few channels on Hopper: teams of four warps, what they have
+ * in shared memory, and the copies of their tiles' halos.
  *
  * A block copies the weights of all steps into shared memory, once. Its teams then take a tile at a
- * time, each for itself. Every thread finds the neighbours of one row of the tile while the
- * products of the steps before are under way, so that there is no table; instructions are to spare
- * there, shared memory is not.
+ * time, each for itself. Where a block has fewer tiles than teams, two or four of them are the crew
+ * of a tile: each has half of its rows, and in four half of the steps, too. Which ones follows from
+ * the number of tiles and the place in the block: equal frames give equal bits.
  *
  * A tile whose halo does not fit goes in passes of a few steps, each row of which is copied for
  * itself.
@@ -21,18 +22,18 @@
 
 #include <cuda_runtime.h>
 
-#define TEAM TILE_ROWS /* threads: each finds the neighbours of one row */
+#define TEAM TILE_ROWS /* threads */
 #define RUN 3          /* kernels of 3 x 3 x 3: what there is for other ones pays less */
 #define GROUPS 9
 #define STEPS (GROUPS * RUN)
 #define CHUNK_STEPS 9 /* weights come in chunks of so many steps, each with a barrier */
 #define CHUNKS (STEPS / CHUNK_STEPS)
 #define LEAD 2 /* teams that load their first halo at once */
+#define CREW_BARRIER 8 /* the first of crews' named barriers; teams' are before it */
 
-/* Bytes of a block's shared memory: all weights, then teams. A team has a halo, in planes of 8
- * channels of all its rows, and a blob. */
+/* Bytes of a block's shared memory: all weights, then teams. A team has a halo and a blob. */
 struct team_memory {
-    int32_t weights, team, plane;
+    int32_t weights, halo, team;
 };
 
 template <int DEPTH, int WIDTH>
@@ -41,25 +42,77 @@ static inline __host__ __device__ struct team_memory team_memory(const struct co
     struct team_memory memory;
 
     memory.weights = STEPS * shape<DEPTH, WIDTH>::image;
-    /* Units of one row are in different banks, for the copies. */
-    memory.plane = (job.capacity + ZERO_ROWS) * 16 + 1024 / DEPTH;
-    memory.team = memory.plane * (DEPTH / 8) + ((int32_t)job.conv.blobs.stride + 127) / 128 * 128;
+    memory.halo = job.capacity * DEPTH * 2;
+    memory.team = memory.halo + ((int32_t)job.conv.blobs.stride + 127) / 128 * 128;
     return memory;
 }
 
-/* Where a thread is, and where its team has what. Unit u (8 channels) of halo row i is at
- * halo + u * plane + i * 16: eight rows that follow one another never meet in one bank. The first
- * ZERO_ROWS are of zeros. */
+/* Where a thread is, and where its team has what. */
 struct self {
     int team, thread, lane; /* thread: in its team */
-    uint32_t halo, plane;
+    uint32_t halo;
     uint8_t *blob;
     uint32_t blob_there, halo_there; /* barriers; the second is the team's first halo's */
+    uint32_t bytes;                  /* from one team's memory to the next one's */
+    int row; /* of a tile: the thread's first; others are 8, 16 and 24 behind it */
 };
 
 static __device__ __forceinline__ void team_sync(const struct self &self)
 {
     asm volatile("bar.sync %0, %1;" ::"r"(self.team + 1), "n"(TEAM) : "memory");
+}
+
+/* ---- crews ---- */
+
+/* The 1 << shift teams that share a tile, the `slot`th of their block's, and this one's place.
+ * Teams of an odd rank have the second half of each warp's rows. */
+struct crew {
+    int shift, rank, slot;
+};
+
+/* As many teams for each of a block's tiles as there are, up to four. */
+template <int TEAMS>
+static __device__ __forceinline__ struct crew find_crew(int team, int tiles)
+{
+    int block = blockIdx.x, blocks = gridDim.x;
+    int shift = (tiles <= block + TEAMS / 2 * blocks) + (tiles <= block + TEAMS / 4 * blocks);
+
+    return {shift, team & ((1 << shift) - 1), team >> shift};
+}
+
+/* As a member of a crew: its tile's blob is where the team of its slot's number ordered it. */
+static __device__ __forceinline__ struct self join(struct self self, const struct crew &crew)
+{
+    int ahead = self.team - crew.slot;
+
+    self.blob -= ahead * self.bytes;
+    self.blob_there -= ahead * 8;
+    self.row += crew.rank % 2 * 16;
+    return self;
+}
+
+/* Groups of steps that are a team's, from `first` to before `end`. */
+struct share {
+    int first, end;
+};
+
+static __device__ __forceinline__ struct share share_of(const struct crew &crew)
+{
+    if (crew.shift < 2)
+        return {0, GROUPS};
+    return crew.rank < 2 ? share{0, GROUPS / 2} : share{GROUPS / 2, GROUPS};
+}
+
+static __device__ __forceinline__ uint32_t steps_of(const struct share &share)
+{
+    return below(share.end * RUN) & ~below(share.first * RUN);
+}
+
+static __device__ __forceinline__ void crew_sync(const struct self &self, const struct crew &crew)
+{
+    asm volatile("bar.sync %0, %1;" ::"r"(self.team - crew.rank + CREW_BARRIER),
+                 "r"(TEAM << crew.shift)
+                 : "memory");
 }
 
 /* Orders a tile's blob. */
@@ -73,74 +126,33 @@ static __device__ __forceinline__ void fetch_blob(const struct conv_job &job,
               self.blob_there);
 }
 
-/* ---- where rows find their neighbours ---- */
-
-/* A row's entry of the first group, in a narrow blob; TILE_ROWS further is that of the next. */
-static __device__ __forceinline__ const uint16_t *narrow_entries(const struct tile &tile, int row)
-{
-    return (const uint16_t *)(tile.blob + sizeof(struct spc_cuda_blob_header)) + row;
-}
-
-/* Finds one row's neighbours of a group, member after member; the whole halo is there. */
-struct finder {
-    uint32_t next, zeros, present;
-
-    /* `leader` is the entry of the first of the eight rows that ldmatrix reads at once. Those
-     * without a neighbour read the row of zeros before its neighbour's bank: mostly in none of the
-     * others' either, because the eight find most of theirs behind one another. */
-    __device__ __forceinline__ finder(const struct self &self, uint32_t entry, uint32_t leader)
-        : next(self.halo + (ZERO_ROWS + (entry & below(SPC_CUDA_BLOB_NARROW_SHIFT))) * 16),
-          zeros(self.halo + ((leader + ZERO_ROWS - 1) & 7) * 16),
-          present(entry >> SPC_CUDA_BLOB_NARROW_SHIFT)
-    {
-    }
-
-    __device__ __forceinline__ uint32_t find(int m)
-    {
-        bool here = present >> m & 1;
-        uint32_t address = here ? next : zeros;
-
-        next += here ? 16 : 0;
-        return address;
-    }
-};
-
-/* Where this thread's row finds its neighbour of a step of a pass, copied for it alone. */
-static __device__ __forceinline__ uint32_t find_copy(const struct self &self,
-                                                     const struct tile &tile, uint32_t part,
-                                                     int step)
-{
-    struct entry entry = read_entry(tile, step / RUN * TILE_ROWS + self.thread);
-    int slot = ZERO_ROWS + __popc(part & below(step)) * TILE_ROWS + self.thread;
-
-    return self.halo + (entry.present >> step % RUN & 1 ? slot : 0) * 16;
-}
-
 /* ---- copies into the halo ---- */
 
 /* Starts the copy of channels unit * 8 ... of input row `row`. */
-static __device__ __forceinline__ void copy_to_plane(const struct conv_job &job,
-                                                     const struct self &self, int slot, int unit,
-                                                     uint32_t row)
+template <int DEPTH>
+static __device__ __forceinline__ void copy_to_row(const struct conv_job &job,
+                                                   const struct self &self, int slot, int unit,
+                                                   uint32_t row)
 {
     bool valid = unit * 8 < job.conv.in_stride;
     const uint8_t *in = (const uint8_t *)job.conv.in + (valid ? unit * 16 : 0);
 
-    copy16(self.halo + unit * self.plane + slot * 16,
+    copy16(self.halo + slot * (DEPTH * 2) + unit * 16,
            in + (uint64_t)row * (uint32_t)(job.conv.in_stride * 2), valid);
 }
 
-/* Starts the copies of a whole halo. A thread copies the same unit of every row it takes. */
+/* Starts a crew's copies of a whole halo. A thread copies the same unit of every row it takes. */
 template <int DEPTH>
-static __device__ __forceinline__ void copy_planes(const struct conv_job &job,
-                                                   const struct self &self,
-                                                   const struct tile &tile)
+static __device__ __forceinline__ void copy_rows(const struct conv_job &job,
+                                                 const struct self &self, const struct crew &crew,
+                                                 const struct tile &tile)
 {
-    constexpr int units = DEPTH / 8, together = TEAM / units, batch = 4;
+    constexpr int units = DEPTH / 8, batch = 4;
     const int32_t *rows = halo_rows(job, tile);
+    int together = TEAM / units << crew.shift, thread = crew.rank * TEAM + self.thread;
 
 #pragma unroll 1
-    for (int first = self.thread / units; first < tile.halo; first += batch * together) {
+    for (int first = thread / units; first < tile.halo; first += batch * together) {
         int32_t from[batch]; /* looked up at once */
 
 #pragma unroll
@@ -149,9 +161,14 @@ static __device__ __forceinline__ void copy_planes(const struct conv_job &job,
 #pragma unroll
         for (int i = 0; i < batch; i++)
             if (first + i * together < tile.halo)
-                copy_to_plane(job, self, ZERO_ROWS + first + i * together, self.thread % units,
-                              from[i]);
+                copy_to_row<DEPTH>(job, self, first + i * together, self.thread % units, from[i]);
     }
+}
+
+/* Where a row of a pass is, which is copied for one output row and step alone. */
+static __device__ __forceinline__ int pass_slot(uint32_t part, int step, int row)
+{
+    return __popc(part & below(step)) * TILE_ROWS + row;
 }
 
 /* Starts the copies of the rows that one thread needs in the steps of a pass. */
@@ -164,11 +181,10 @@ static __device__ __forceinline__ void copy_steps(const struct conv_job &job,
         int step = __ffs(left) - 1, m = step % RUN;
         struct entry entry = read_entry(tile, step / RUN * TILE_ROWS + self.thread);
         int place = entry.place + __popc(entry.present & below(m));
-        int slot = ZERO_ROWS + __popc(part & below(step)) * TILE_ROWS + self.thread;
 
         for (int unit = 0; unit < DEPTH / 8 && (entry.present >> m & 1); unit++)
-            copy_to_plane(job, self, slot, unit,
-                          tile.halo < 0 ? place : halo_rows(job, tile)[place]);
+            copy_to_row<DEPTH>(job, self, pass_slot(part, step, self.thread), unit,
+                               tile.halo < 0 ? place : halo_rows(job, tile)[place]);
     }
 }
 
@@ -182,104 +198,6 @@ static __device__ __forceinline__ uint32_t lowest(uint32_t left, int count)
         left &= left - 1;
     }
     return part;
-}
-
-/* ---- tiles ---- */
-
-/* Sums of 32 rows a warp: two matrices of 16 rows. */
-template <int WIDTH> using sums = float[2][WIDTH / 8][4];
-
-/* Row of a thread's first sum of a matrix. */
-static __device__ __forceinline__ int sum_row(const struct self &self, int tile, int matrix)
-{
-    return tile * TILE_ROWS + self.thread / 32 * 32 + matrix * 16 + self.lane / 4;
-}
-
-/* One tile, all passes; one pass where no step is active. Of the first tiles, LEAD teams copy their
- * halos at once, and multiply while the next ones do. */
-template <int DEPTH, int WIDTH, class Multiply>
-static __device__ __forceinline__ void sum_team_tile(sums<WIDTH> &acc, const struct conv_job &job,
-                                                     const struct self &self, bool first_tile,
-                                                     const Multiply &multiply)
-{
-    struct tile tile = open_tile<DEPTH, WIDTH>(job, self.blob);
-    uint32_t left = tile.active;
-    bool first = true;
-
-    settle();
-    if (first_tile && self.team >= LEAD)
-        barrier_wait(self.halo_there - LEAD * 8, 0);
-#pragma unroll 1
-    do {
-        uint32_t part = tile.direct ? left : lowest(left, job.capacity / TILE_ROWS);
-
-        if (!first)
-            team_sync(self); /* nobody reads what the pass before left */
-        if (tile.direct)
-            copy_planes<DEPTH>(job, self, tile);
-        else
-            copy_steps<DEPTH>(job, self, tile, part);
-        copy_commit();
-        copy_wait<0>();
-        team_sync(self);
-        if (first && first_tile && !self.thread)
-            barrier_arrive(self.halo_there);
-        if (tile.direct && part)
-            multiply.columns(acc, self, tile);
-        else
-            multiply.steps(acc, self, tile, part);
-        left &= ~part;
-        first = false;
-    } while (left);
-}
-
-/* All tiles of a team. The blob of its first is ordered before the rows are counted: there is
- * memory of blobs for every tile of the bound. */
-template <int DEPTH, int WIDTH, int TEAMS, class Multiply>
-static __device__ __forceinline__ void team_tiles(const struct conv_job &job,
-                                                  const struct self &self,
-                                                  const Multiply &multiply)
-{
-    constexpr int group = shape<DEPTH, WIDTH>::group;
-    int first = blockIdx.x + gridDim.x * self.team, rows, tiles;
-    bool ordered = first < (int)spc_cuda_blob_tiles(job.conv.bound);
-    uint32_t parity = 0;
-
-    if (ordered)
-        fetch_blob(job, self, first);
-    rows = conv_rows(job.conv);
-    tiles = (int)spc_cuda_blob_tiles(rows);
-    if (ordered) /* also where there is no such tile: a copy must not outlive its block */
-        barrier_wait(self.blob_there, 0);
-#pragma unroll 1
-    for (int i = first; i < tiles; i += gridDim.x * TEAMS) {
-        int next = i + gridDim.x * TEAMS;
-        sums<WIDTH> acc;
-
-        if (i != first) {
-            parity ^= 1;
-            barrier_wait(self.blob_there, parity);
-        }
-#pragma unroll
-        for (int m = 0; m < 2; m++)
-            begin_bias<WIDTH / 8, group>(job.conv, acc[m], 0, self.lane);
-        sum_team_tile<DEPTH, WIDTH>(acc, job, self, i == first, multiply);
-        if (next < tiles) {
-            team_sync(self); /* nobody reads blob or halo */
-            fetch_blob(job, self, next);
-        }
-        /* Not before the products: at first everybody waits for halos, which it would delay. */
-#pragma unroll
-        for (int m = 0; m < 2; m++)
-            add_residual<WIDTH / 8, group>(job.conv, acc[m], sum_row(self, i, m), rows, 0,
-                                           self.lane);
-#pragma unroll
-        for (int m = 0; m < 2; m++)
-            finish_sums<WIDTH / 8, group>(job.conv, acc[m], sum_row(self, i, m), rows, 0,
-                                          self.lane);
-    }
-    /* A kernel must not end before the one in front of it. */
-    wait_for_previous();
 }
 
 #endif

@@ -109,6 +109,14 @@ static __device__ __forceinline__ void store_shared(uint32_t to, const float (&v
                  : "memory");
 }
 
+static __device__ __forceinline__ void load_shared(float (&values)[4], uint32_t from)
+{
+    asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];"
+                 : "=f"(values[0]), "=f"(values[1]), "=f"(values[2]), "=f"(values[3])
+                 : "r"(from)
+                 : "memory");
+}
+
 /* ---- products of 64 rows x WIDTH columns ---- */
 
 #define SUM4(i) "+f"(sums[i][0]), "+f"(sums[i][1]), "+f"(sums[i][2]), "+f"(sums[i][3])

@@ -118,7 +118,7 @@ static void bench_layer(struct check *check, const struct layer *layer,
     device_release();
 }
 
-static void bench_some(struct check *check, int least_cin, int64_t most)
+static void bench_some(struct check *check, int64_t most)
 {
     struct spc__sites sites[CENTERPOINT_LEVELS];
 
@@ -126,18 +126,17 @@ static void bench_some(struct check *check, int least_cin, int64_t most)
         return;
     make_levels(check, sites);
     for (size_t i = 0; i < sizeof(layers) / sizeof(layers[0]); i++)
-        if (layers[i].cin >= least_cin)
-            bench_layer(check, &layers[i], sites, most);
+        bench_layer(check, &layers[i], sites, most);
     for (int i = 0; i < CENTERPOINT_LEVELS; i++)
         spc__sites_clear(&sites[i]);
 }
 
 void bench_layers(struct check *check)
 {
-    bench_some(check, 0, INT64_MAX);
+    bench_some(check, INT64_MAX);
 }
 
 void bench_small_layers(struct check *check)
 {
-    bench_some(check, 64, SMALL_ROWS);
+    bench_some(check, SMALL_ROWS);
 }

@@ -6,7 +6,7 @@
 #include "check.h"
 
 void bench_layers(struct check *check);
-/* The layers that blocks may share tiles of, with few tiles. */
+/* The same with few tiles, which blocks or teams may share. */
 void bench_small_layers(struct check *check);
 
 #endif
