@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/* Elements write into memory of the allocator that downstream offers, and write the same. */
+#include "source_test.h"
+
+#define FRAMES 3
+
+/* ---- an allocator whose memory can be told ---- */
+
+G_DECLARE_FINAL_TYPE(MarkedAllocator, marked_allocator, TEST, MARKED_ALLOCATOR, GstAllocator)
+
+struct _MarkedAllocator {
+    GstAllocator parent;
+};
+
+G_DEFINE_TYPE(MarkedAllocator, marked_allocator, GST_TYPE_ALLOCATOR)
+
+static GQuark mark(void)
+{
+    return g_quark_from_static_string("marked");
+}
+
+static GstMemory *alloc(GstAllocator *allocator, gsize size, GstAllocationParams *params)
+{
+    GstMemory *memory = gst_allocator_alloc(NULL, size, params);
+
+    gst_mini_object_set_qdata(GST_MINI_OBJECT(memory), mark(), allocator, NULL);
+    return memory;
+}
+
+static void marked_allocator_class_init(MarkedAllocatorClass *klass)
+{
+    GST_ALLOCATOR_CLASS(klass)->alloc = alloc;
+}
+
+static void marked_allocator_init(MarkedAllocator *self)
+{
+    (void)self;
+}
+
+static gboolean is_marked(GstBuffer *buffer)
+{
+    guint count = gst_buffer_n_memory(buffer), i;
+
+    for (i = 0; i < count; i++)
+        if (!gst_mini_object_get_qdata(GST_MINI_OBJECT(gst_buffer_peek_memory(buffer, i)), mark()))
+            return FALSE;
+    return count > 0;
+}
+
+/* ---- tests ---- */
+
+/* The frames of a launch line whose downstream offers `allocator`, where there is one. */
+static void pull_frames(const gchar *line, GstAllocator *allocator, GstBuffer **frames)
+{
+    GstBus *bus;
+    GstHarness *h = source(line, &bus);
+    gint i;
+
+    if (allocator)
+        gst_harness_set_propose_allocator(h, gst_object_ref(allocator), NULL);
+    gst_harness_play(h);
+    for (i = 0; i < FRAMES; i++)
+        frames[i] = gst_harness_pull(h);
+    check_no_error(bus);
+    harness_free(h, bus);
+}
+
+static gboolean same_bytes(GstBuffer *a, GstBuffer *b)
+{
+    GstMapInfo map;
+    gboolean same;
+
+    if (!gst_buffer_map(a, &map, GST_MAP_READ))
+        return FALSE;
+    same = map.size == gst_buffer_get_size(b) && !gst_buffer_memcmp(b, 0, map.data, map.size);
+    gst_buffer_unmap(a, &map);
+    return same;
+}
+
+static void check_line(const gchar *line)
+{
+    GstAllocator *allocator = g_object_new(marked_allocator_get_type(), NULL);
+    GstBuffer *plain[FRAMES], *marked[FRAMES];
+    gint i;
+
+    gst_object_ref_sink(allocator);
+    pull_frames(line, NULL, plain);
+    pull_frames(line, allocator, marked);
+    for (i = 0; i < FRAMES; i++) {
+        REQUIRE(plain[i] && marked[i]);
+        CHECK(!is_marked(plain[i]));
+        CHECK(is_marked(marked[i]));
+        CHECK(same_bytes(plain[i], marked[i]));
+        gst_buffer_unref(plain[i]);
+        gst_buffer_unref(marked[i]);
+    }
+    gst_object_unref(allocator);
+}
+
+TEST(simulated_points)
+{
+    check_line("lidartestsrc num-buffers=3");
+}
+
+TEST(points_of_files)
+{
+    gchar *path = golden_path("frames", "tiny.some.features.npy");
+    gchar *line = g_strdup_printf("lidarfilesrc location=%s loop=true num-buffers=3", path);
+
+    check_line(line);
+    g_free(line);
+    g_free(path);
+}
+
+TEST(voxels_of_files)
+{
+    gchar *features = golden_path("frames", "tiny.some.features.npy");
+    gchar *indices = golden_path("frames", "tiny.some.indices.npy");
+    gchar *line = g_strdup_printf("lidarfilesrc location=%s indices-location=%s grid-size=9,32,32 "
+                                  "loop=true num-buffers=3", features, indices);
+
+    check_line(line);
+    g_free(line);
+    g_free(indices);
+    g_free(features);
+}
+
+TEST(voxels)
+{
+    check_line("lidartestsrc num-buffers=3 ! lidarvoxelize range=-8,-8,-2,8,8,2 "
+               "voxel-size=0.5,0.5,0.5");
+}
+
+int main(int argc, char **argv)
+{
+    gst_init(&argc, &argv);
+    RUN(simulated_points);
+    RUN(points_of_files);
+    RUN(voxels_of_files);
+    RUN(voxels);
+    return test_result();
+}
