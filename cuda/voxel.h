@@ -3,9 +3,10 @@
  * Points to voxels on the device.
  *
  * The cells that have points are marked as the sites of a level are (index.h), so that voxels come
- * in site order without hash or sort. Every voxel then gets a list of its points, which arrive in
- * any order, and are put into point order before they are summed: what is computed depends on the
- * points alone.
+ * in site order without hash or sort. Every row then has a list of its points, which arrive in any
+ * order, and are put into point order before they are summed: what is computed depends on the
+ * points alone. A list has room for 32 points; of the few voxels that have more, the others go to
+ * a table of records, six each.
  *
  * All pointers are device pointers unless they are said not to be, all launches asynchronous on
  * `stream`. Thread-safety: any thread, one frame at a time.
@@ -18,13 +19,21 @@
 /* Points of a voxel that is averaged together with others. */
 #define SPC_CUDA_SHORT_LIST 32
 
-/* What a frame adds up. All zero before the first. */
+/* Points of a row beyond these; see voxel_more.cuh. Key 0: a free record. */
+#define SPC_CUDA_RECORD_POINTS 6
+struct spc_cuda_record {
+    unsigned long long key;
+    uint32_t point[SPC_CUDA_RECORD_POINTS];
+};
+
+/* Most blocks that count points. */
+#define SPC_CUDA_LIST_BLOCKS 1056
+
+/* What a frame counts. All zero between frames. */
 struct spc_cuda_voxel_sums {
-    unsigned long long inside; /* points in range */
-    unsigned long long over;   /* of them, beyond the limit of their voxel */
-    uint32_t short_points;     /* points that have a place in a short list, */
-    uint32_t long_points;      /* and in a long one */
-    uint32_t num_long;         /* voxels in `long_lists` */
+    uint32_t num_long;    /* rows in `long_rows` */
+    uint32_t long_points; /* of those of them that need `long_lists` */
+    uint32_t long_blocks; /* that are done with long lists */
 };
 
 struct spc_cuda_voxel_report {
@@ -47,11 +56,6 @@ struct spc_cuda_points {
                            else is written */
 };
 
-/* A list of more than SPC_CUDA_SHORT_LIST points. */
-struct spc_cuda_long_list {
-    uint32_t row, first, count;
-};
-
 struct spc_cuda_voxels {
     struct spc_cuda_sites sites;
     float range[6], size[3];   /* as spc_voxelizer_options has them */
@@ -59,13 +63,16 @@ struct spc_cuda_voxels {
     uint32_t limit;            /* points averaged */
     enum spc_index_order order;
     enum spc_dtype feature_type;
-    int32_t room;                 /* most points */
-    unsigned long long *place;    /* [room]: each point's cell, then its row and place there */
-    uint32_t *list, *sorted;      /* [room]: point numbers: short lists in the order of their rows
-                                     as far as 256 rows go, long ones from the end */
-    uint32_t *list_count;         /* [bound]: points of each voxel; 0 between frames */
-    uint32_t *list_first;         /* [bound]: where its list begins */
-    struct spc_cuda_long_list *long_lists; /* [room / SPC_CUDA_SHORT_LIST + 1] */
+    int32_t room;             /* most points */
+    unsigned long long *cell; /* [room]: of each point */
+    uint32_t *count;          /* [bound]: points of each row; 0 between frames */
+    uint32_t *list;           /* [bound][SPC_CUDA_SHORT_LIST]: their numbers; aligned to 16 bytes */
+    uint32_t num_records;     /* half as many again as there can be of these, or more */
+    struct spc_cuda_record *records; /* aligned to 16 bytes; keys are 0 between frames */
+    uint32_t *long_rows;  /* [room / SPC_CUDA_SHORT_LIST + 1]: those of more points than a list */
+    uint32_t *long_lists; /* [room][2]: points of some of these */
+    uint32_t *inside;     /* [SPC_CUDA_LIST_BLOCKS]: points in range, of each block */
+    uint32_t *over;       /* the same of those beyond the limit of their voxel */
     struct spc_cuda_voxel_sums *sums;
     struct spc_cuda_points *points; /* the frame's, as later kernels read it */
     int32_t *total;                 /* voxels */
@@ -77,7 +84,7 @@ extern "C" {
 #endif
 
 /* One frame. `points` is read by the call. `voxels` is the same from frame to frame, its sites
- * reset, its list_count and sums zeroed before the first. */
+ * reset, its count, records and sums zeroed before the first. */
 cudaError_t spc_cuda_voxelize(const struct spc_cuda_voxels *voxels,
                               const struct spc_cuda_points *points, cudaStream_t stream);
 

@@ -1,52 +1,44 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * From lists to voxels. Float32 sums depend on their order, and the lists' order on chance: so a
- * list is sorted by point number first. Nearly all are short: a block takes those of some rows
- * together, finds each point's rank in its list by counting, and has then a thread for every
- * feature of every row. Blocks of their own take the longer lists, through a bitmap of point
- * numbers.
+ * list is sorted by point number first. A block takes some rows, sorts their lists by counting,
+ * brings all of their points into shared memory, and has then a thread for every feature of every
+ * row. Blocks of their own take the few voxels of many points, others leave the sites empty for
+ * the next frame.
  */
 #include "cuda/block.cuh"
 #include "cuda/common.cuh"
 #include "cuda/launch.cuh"
 #include "cuda/sites.cuh"
+#include "cuda/voxel_long.cuh"
 #include "cuda/voxel_points.cuh"
 #include "cuda/voxel_steps.h"
 
 #define THREADS SPC_CUDA_BLOCK
+#define WARPS (THREADS / 32)
 #define ROWS 128        /* of a block */
-#define AHEAD 4         /* values that a thread reads before it adds them */
 #define LONG_BLOCKS 132 /* that take long lists */
-/* Words of the bitmap that a thread looks through: odd, so that threads meet no bank twice. Point
- * numbers are sorted 335,872 at a time. */
-#define WINDOW_PART 41
-#define WINDOW_WORDS (WINDOW_PART * THREADS)
+#define STAGE (ROWS * SPC_CUDA_SHORT_LIST) /* values */
+#define PART 8 /* points of a list that a thread sorts */
+#define PARTS (SPC_CUDA_SHORT_LIST / PART)
 
-/* What a block needs, one way or the other. */
-union scratch {
-    struct {
-        uint32_t listed[ROWS * SPC_CUDA_SHORT_LIST], sorted[ROWS * SPC_CUDA_SHORT_LIST];
-        uint32_t start[ROWS]; /* of each row's list in these */
-        uint8_t count[ROWS];  /* points of it; 0 where it is long */
-        uint8_t row[ROWS * SPC_CUDA_SHORT_LIST];
-    } rows;
-    uint32_t bits[WINDOW_WORDS];
-    float stage[WINDOW_WORDS];
+struct row_scratch {
+    union {
+        uint32_t listed[ROWS * SPC_CUDA_SHORT_LIST]; /* points of lists of several parts */
+        float stage[STAGE];
+    };
+    uint32_t sorted[ROWS * SPC_CUDA_SHORT_LIST];
+    uint32_t start[ROWS + 1];    /* where the points of a row begin in these */
+    uint16_t part[ROWS * PARTS]; /* parts of lists that have several: row * PARTS + number */
+    uint32_t parts;
 };
 
-static __device__ __forceinline__ void store_feature(const struct spc_cuda_voxels &v,
-                                                     const struct spc_cuda_points &points,
-                                                     uint32_t row, int f, float value)
-{
-    int64_t at = (int64_t)row * points.num_fields + f;
+union scratch {
+    struct row_scratch rows;
+    struct long_scratch list;
+};
 
-    if (v.feature_type == SPC_DTYPE_F16)
-        store((__half *)points.features + at, value);
-    else
-        store((float *)points.features + at, value);
-}
-
-/* ---- short lists ---- */
+/* ---- rows ---- */
 
 static __device__ __forceinline__ void store_indices(const struct spc_cuda_voxels &v,
                                                      const struct spc_cuda_points &points,
@@ -65,242 +57,258 @@ static __device__ __forceinline__ void store_indices(const struct spc_cuda_voxel
     }
 }
 
-/* The short lists of these rows lie one behind the other, in the order of the rows. Returns how
- * many points they have, and where they begin in `*begin`. */
-static __device__ __forceinline__ uint32_t load_lists(const struct spc_cuda_voxels &v,
-                                                      uint32_t first, uint32_t rows,
-                                                      union scratch &s, uint32_t *begin)
-{
-    __shared__ uint32_t low, high;
-    uint32_t i = threadIdx.x, count = 0, at = 0;
+struct part {
+    uint32_t point[PART];
+};
 
-    if (i < rows) {
-        count = v.list_count[first + i];
-        at = v.list_first[first + i];
-        v.list_count[first + i] = 0;
-        count = count > SPC_CUDA_SHORT_LIST ? 0 : count;
-    }
-    if (i == 0) {
-        low = ~0u;
-        high = 0;
-    }
-    __syncthreads();
-    if (count) {
-        atomicMin(&low, at);
-        atomicMax(&high, at + count);
-    }
-    __syncthreads();
-    *begin = low;
-    if (i < rows) {
-        s.rows.start[i] = at - low;
-        s.rows.count[i] = (uint8_t)count;
-    }
-    for (uint32_t k = 0; k < count; k++)
-        s.rows.row[at - low + k] = (uint8_t)i;
-    return high > low ? high - low : 0;
+static __device__ __forceinline__ struct part load_part(const struct spc_cuda_voxels &v,
+                                                        uint32_t row, uint32_t number)
+{
+    const uint4 *from =
+        (const uint4 *)(v.list + (uint64_t)row * SPC_CUDA_SHORT_LIST + number * PART);
+    uint4 low = __ldcg(from), high = __ldcg(from + 1);
+
+    return {{low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w}};
 }
 
-/* Puts every point where its rank among those of its row is. */
-static __device__ __forceinline__ void sort_lists(const struct spc_cuda_voxels &v, uint32_t begin,
-                                                  uint32_t points, union scratch &s)
+/* Puts a list of one part where its points' ranks are. */
+static __device__ __forceinline__ void sort_part(const struct part &part, uint32_t count,
+                                                 uint32_t *sorted)
 {
-    for (uint32_t i = threadIdx.x; i < points; i += THREADS)
-        s.rows.listed[i] = v.list[begin + i];
-    __syncthreads();
-    for (uint32_t i = threadIdx.x; i < points; i += THREADS) {
-        uint32_t row = s.rows.row[i], to = s.rows.start[row], point = s.rows.listed[i];
-        const uint32_t *list = s.rows.listed + to;
+#pragma unroll
+    for (uint32_t i = 0; i < PART; i++) {
+        uint32_t rank = 0;
 
-        for (uint32_t k = 0; k < s.rows.count[row]; k++)
-            to += list[k] < point;
-        s.rows.sorted[to] = point;
+#pragma unroll
+        for (uint32_t k = 0; k < PART; k++)
+            rank += k != i && k < count && part.point[k] < part.point[i];
+        if (i < count)
+            sorted[rank] = part.point[i];
     }
-    __syncthreads();
 }
 
-/* The mean of field `f` of a sorted list. */
+/* The list of the row in each thread, if it is of one part; others wait as parts. Empties it. */
+static __device__ __forceinline__ void load_lists(const struct spc_cuda_voxels &v, uint32_t first,
+                                                  uint32_t rows, struct row_scratch &s)
+{
+    uint32_t i = threadIdx.x, count = 0, start, all;
+    struct part part;
+
+    if (i < rows) {
+        count = v.count[first + i];
+        part = load_part(v, first + i, 0);
+        if (count <= SPC_CUDA_SHORT_LIST)
+            v.count[first + i] = 0;
+        else
+            count = 0; /* here */
+    }
+    start = spc_cuda_sum_before(count, &all);
+    if (i <= rows)
+        s.start[i] = start;
+    if (count <= PART)
+        sort_part(part, count, s.sorted + start);
+    else
+        for (uint32_t k = 0; k * PART < count; k++)
+            s.part[atomicAdd(&s.parts, 1)] = (uint16_t)(i * PARTS + k);
+}
+
+static __device__ __forceinline__ void load_parts(const struct spc_cuda_voxels &v, uint32_t first,
+                                                  struct row_scratch &s)
+{
+    for (uint32_t i = threadIdx.x; i < s.parts; i += THREADS) {
+        uint32_t row = s.part[i] / PARTS, number = s.part[i] % PARTS;
+        uint32_t at = s.start[row] + number * PART, end = s.start[row + 1];
+        struct part part = load_part(v, first + row, number);
+
+#pragma unroll
+        for (uint32_t k = 0; k < PART; k++)
+            if (at + k < end)
+                s.listed[at + k] = part.point[k];
+    }
+}
+
+/* Puts the points of all parts where their ranks among those of their rows are. */
+static __device__ __forceinline__ void sort_parts(struct row_scratch &s)
+{
+    for (uint32_t i = threadIdx.x; i < s.parts; i += THREADS) {
+        uint32_t row = s.part[i] / PARTS, start = s.start[row], end = s.start[row + 1];
+        uint32_t at = start + s.part[i] % PARTS * PART, point[PART], rank[PART] = {};
+
+#pragma unroll
+        for (uint32_t j = 0; j < PART; j++)
+            point[j] = s.listed[min(at + j, end - 1)]; /* the last one again and again */
+#pragma unroll 4
+        for (uint32_t k = start; k < end; k++)
+#pragma unroll
+            for (uint32_t j = 0; j < PART; j++)
+                rank[j] += s.listed[k] < point[j];
+#pragma unroll
+        for (uint32_t j = 0; j < PART; j++)
+            s.sorted[start + rank[j]] = point[j];
+    }
+}
+
+/* The rows whose points are sorted: as many at once as the stage can take. */
 template <bool plain>
-static __device__ __forceinline__ float mean_of(const struct spc_cuda_points &points,
-                                                const uint32_t *sorted, uint32_t count, int f)
+static __device__ __forceinline__ void average_sorted(const struct spc_cuda_voxels &v,
+                                                      const struct spc_cuda_points &points,
+                                                      uint32_t first, uint32_t rows,
+                                                      struct row_scratch &s)
 {
-    float sum = 0.0f;
+    struct spc_cuda_share share = spc_cuda_share(points.num_fields);
+    uint32_t most = STAGE / share.fields, i = threadIdx.x;
 
-    for (uint32_t k = 0; k < count; k += AHEAD) {
-        float value[AHEAD];
+    for (uint32_t begin = 0, end; begin < rows; begin = end) {
+        uint32_t from = s.start[begin];
 
-#pragma unroll
-        for (int j = 0; j < AHEAD; j++) /* together, so that none waits for another */
-            if (k + j < count)
-                value[j] = spc_cuda_field<plain>(points, sorted[k + j], f);
-#pragma unroll
-        for (int j = 0; j < AHEAD; j++)
-            if (k + j < count)
-                sum += value[j];
+        /* Nobody reads the stage any more, or the lists that were there. */
+        end = begin + __syncthreads_count(i >= begin && i < rows && s.start[i + 1] - from <= most);
+        spc_cuda_gather<plain>(points, share, s.sorted + from, s.start[end] - from, s.stage);
+        __syncthreads();
+        for (uint32_t row = begin + share.first; row < end && share.first < share.step;
+             row += share.step) {
+            uint32_t start = s.start[row], count = min(s.start[row + 1] - start, v.limit);
+            const float *stage = s.stage + (start - from) * share.fields + share.field;
+
+            if (count)
+                spc_cuda_store_mean(v, points, first + row, share.field,
+                                    spc_cuda_sum(0.0f, stage, share.fields, count) / (float)count);
+        }
     }
-    return sum / (float)count;
 }
 
-/* The short lists of ROWS rows from `first` on, as far as there are as many. */
+/* ROWS rows from `first` on, as far as there are as many. */
 template <bool plain>
 static __device__ __forceinline__ void average_rows(const struct spc_cuda_voxels &v,
                                                     const struct spc_cuda_points &points,
                                                     uint32_t first, uint32_t rows,
-                                                    union scratch &s)
+                                                    struct row_scratch &s)
 {
-    uint32_t begin, listed = load_lists(v, first, rows, s, &begin);
-    uint32_t fields = points.num_fields;
-
+    if (threadIdx.x == 0)
+        s.parts = 0;
+    __syncthreads();
+    load_lists(v, first, rows, s);
     store_indices(v, points, first, rows);
-    sort_lists(v, begin, listed, s);
-#pragma unroll 2
-    for (uint32_t i = threadIdx.x; i < rows * fields; i += THREADS) {
-        uint32_t row = i / fields, count = min((uint32_t)s.rows.count[row], v.limit);
-
-        if (count)
-            store_feature(v, points, first + row, i - row * fields,
-                          mean_of<plain>(points, s.rows.sorted + s.rows.start[row], count,
-                                         i - row * fields));
-    }
     __syncthreads();
-}
-
-/* ---- long lists ---- */
-
-/* Writes those of the list's numbers in order that lie in the window that begins at `low`; returns
- * how many. `bits` is shared memory. */
-static __device__ __forceinline__ uint32_t sort_window(const struct spc_cuda_voxels &v,
-                                                       const struct spc_cuda_long_list &list,
-                                                       uint32_t low, uint32_t *bits,
-                                                       uint32_t *sorted)
-{
-    uint32_t *mine = bits + threadIdx.x * WINDOW_PART, count = 0, all;
-
-    for (int w = 0; w < WINDOW_PART; w++)
-        mine[w] = 0;
-    __syncthreads();
-    for (uint32_t i = threadIdx.x; i < list.count; i += THREADS) {
-        uint32_t at = v.list[list.first + i] - low;
-
-        if (at < WINDOW_WORDS * 32)
-            atomicOr(&bits[at / 32], 1u << at % 32);
-    }
-    __syncthreads();
-    for (int w = 0; w < WINDOW_PART; w++)
-        count += __popc(mine[w]);
-    sorted += spc_cuda_sum_before(count, &all);
-    for (int w = 0; w < WINDOW_PART; w++)
-        for (uint32_t b = mine[w]; b; b &= b - 1)
-            *sorted++ = low + (threadIdx.x * WINDOW_PART + w) * 32 + __ffs(b) - 1;
-    return all;
-}
-
-/* The first `count` points of a sorted list. All threads read ahead, to `stage` in shared memory,
- * what a few sum in order. */
-template <bool plain>
-static __device__ __forceinline__ void average_sorted(const struct spc_cuda_voxels &v,
-                                                      const struct spc_cuda_points &points,
-                                                      uint32_t row, const uint32_t *sorted,
-                                                      uint32_t count, float *stage)
-{
-    uint32_t fields = points.num_fields, f = threadIdx.x, chunk = WINDOW_WORDS / fields;
-    float sum = 0.0f;
-
-    for (uint32_t k = 0; k < count; k += chunk) {
-        uint32_t n = min(chunk, count - k);
-
+    if (s.parts) {
+        load_parts(v, first, s);
         __syncthreads();
-#pragma unroll 8
-        for (uint32_t i = threadIdx.x; i < n * fields; i += THREADS)
-            stage[i] = spc_cuda_field<plain>(points, sorted[k + i / fields], i % fields);
-        __syncthreads();
-        if (f < fields)
-#pragma unroll 16
-            for (uint32_t i = 0; i < n; i++)
-                sum += stage[i * fields + f];
+        sort_parts(s);
     }
-    if (f < fields)
-        store_feature(v, points, row, f, sum / (float)count);
+    average_sorted<plain>(v, points, first, rows, s);
     __syncthreads();
-}
-
-template <bool plain>
-static __device__ __forceinline__ void average_long(const struct spc_cuda_voxels &v,
-                                                    const struct spc_cuda_points &points,
-                                                    const struct spc_cuda_long_list &list,
-                                                    union scratch &s)
-{
-    uint32_t *sorted = v.sorted + list.first, done = 0;
-
-    for (uint32_t low = 0; done < list.count; low += WINDOW_WORDS * 32)
-        done += sort_window(v, list, low, s.bits, sorted + done);
-    average_sorted<plain>(v, points, list.row, sorted, min(list.count, v.limit), s.stage);
 }
 
 /* ---- the frame's end ---- */
 
-/* One thread: what the host and the next step want to know. */
-static __device__ void report(const struct spc_cuda_voxels &v,
-                              const struct spc_cuda_points &points, int32_t total, bool fits)
+/* One block: what the host and the next step want to know. */
+static __device__ void report(const struct spc_cuda_voxels &v, uint32_t listing, int32_t total)
 {
-    v.report->inside = v.sums->inside;
-    v.report->over = v.sums->over;
+    bool fits = total <= v.sites.bound;
+    uint32_t inside = 0, over = 0, all_inside, all_over;
+
+    for (uint32_t i = threadIdx.x; i < listing; i += THREADS) {
+        inside += v.inside[i];
+        over += v.over[i];
+    }
+    spc_cuda_sum_before(inside, &all_inside);
+    spc_cuda_sum_before(over, &all_over);
+    if (threadIdx.x)
+        return;
+    v.report->inside = all_inside;
+    v.report->over = all_over;
     v.report->total = total;
-    *points.count_out = fits ? total : -1;
-    v.sums->inside = 0; /* for the next frame, which adds to it before it could clear it */
+    *v.points->count_out = fits ? total : -1;
+    if (!fits)
+        v.sums->num_long = 0; /* nobody looks at them */
 }
 
-/* Where there are more voxels than the bound, the lists are emptied only. */
+template <bool plain>
+static __device__ __forceinline__ void average_long_lists(const struct spc_cuda_voxels &v,
+                                                          const struct spc_cuda_points &points,
+                                                          struct long_scratch &s)
+{
+    uint32_t lists = v.sums->num_long;
+
+    if (!lists)
+        return;
+    for (uint32_t i = blockIdx.x; i < lists; i += LONG_BLOCKS)
+        average_long<plain>(v, points, v.long_rows[i], s);
+    __syncthreads();
+    if (threadIdx.x == 0 && atomicAdd(&v.sums->long_blocks, 1) == LONG_BLOCKS - 1)
+        v.sums->num_long = v.sums->long_points = v.sums->long_blocks = 0;
+}
+
 template <bool plain>
 static __device__ __forceinline__ void average_all(const struct spc_cuda_voxels &v,
                                                    const struct spc_cuda_points &points,
-                                                   uint32_t rows, bool fits, union scratch &s)
+                                                   uint32_t rows, uint32_t averaging,
+                                                   union scratch &s)
 {
-    uint32_t lists = fits ? v.sums->num_long : 0;
-
     if (blockIdx.x < LONG_BLOCKS) {
-        for (uint32_t i = blockIdx.x; i < lists; i += LONG_BLOCKS)
-            average_long<plain>(v, points, v.long_lists[i], s);
+        average_long_lists<plain>(v, points, s.list);
         return;
     }
     for (uint32_t first = (blockIdx.x - LONG_BLOCKS) * ROWS; first < rows;
-         first += (gridDim.x - LONG_BLOCKS) * ROWS) {
-        uint32_t here = min((uint32_t)ROWS, rows - first);
-
-        if (fits)
-            average_rows<plain>(v, points, first, here, s);
-        else if (threadIdx.x < here)
-            v.list_count[first + threadIdx.x] = 0;
-    }
+         first += (averaging - LONG_BLOCKS) * ROWS)
+        average_rows<plain>(v, points, first, min((uint32_t)ROWS, rows - first), s.rows);
 }
 
+/* Where there are more voxels than the bound: all lists. */
+static __device__ __forceinline__ void empty_lists(const struct spc_cuda_voxels &v,
+                                                   uint32_t blocks)
+{
+    uint32_t first = blockIdx.x * THREADS + threadIdx.x, step = blocks * THREADS;
+
+    for (uint32_t i = first; i < v.sites.bound; i += step)
+        v.count[i] = 0;
+    for (uint32_t i = first; i < v.num_records; i += step)
+        v.records[i].key = 0;
+}
+
+/* The first `averaging` blocks average; one reports; the others clear the sites, which does not
+ * disturb: coordinates of all rows are there. */
 static __global__ void __launch_bounds__(THREADS)
-    average_lists(const __grid_constant__ struct spc_cuda_voxels v)
+    average_lists(const __grid_constant__ struct spc_cuda_voxels v, uint32_t averaging,
+                  uint32_t listing)
 {
     __shared__ struct spc_cuda_points points;
     __shared__ union scratch s;
     uint32_t rows;
     int32_t total;
-    bool fits;
 
     let_next_start();
     wait_for_previous();
+    total = *v.total;
+    rows = *v.sites.count;
+    if (blockIdx.x == averaging) {
+        report(v, listing, total);
+        spc_cuda_clear_groups(v.sites);
+        return;
+    }
+    if (blockIdx.x > averaging) {
+        spc_cuda_clear_tiles(v.sites, (blockIdx.x - averaging - 1) * WARPS + threadIdx.x / 32);
+        return;
+    }
     if (threadIdx.x < sizeof(points) / sizeof(uint32_t))
         ((uint32_t *)&points)[threadIdx.x] = ((const uint32_t *)v.points)[threadIdx.x];
-    total = *v.total;
-    fits = total <= v.sites.bound;
-    rows = *v.sites.count;
     __syncthreads();
-    if (blockIdx.x == 0 && threadIdx.x == 0)
-        report(v, points, total, fits);
-    if (points.plain)
-        average_all<true>(v, points, rows, fits, s);
+    if (total > v.sites.bound)
+        empty_lists(v, averaging);
+    else if (points.plain)
+        average_all<true>(v, points, rows, averaging, s);
     else
-        average_all<false>(v, points, rows, fits, s);
+        average_all<false>(v, points, rows, averaging, s);
 }
 
-extern "C" cudaError_t spc_cuda_voxel_means(const struct spc_cuda_voxels *v, cudaStream_t stream)
+extern "C" cudaError_t spc_cuda_voxel_means(const struct spc_cuda_voxels *v, uint32_t listing,
+                                            cudaStream_t stream)
 {
-    unsigned blocks = spc_cuda_blocks(v->sites.bound, ROWS);
+    uint32_t averaging = LONG_BLOCKS + spc_cuda_blocks(v->sites.bound, ROWS);
+    unsigned tiles = (unsigned)(v->sites.tiles_y * v->sites.tiles_x);
+    unsigned clearing = (tiles + WARPS * SPC_CUDA_CLEAR_TILES - 1) /
+                        (WARPS * SPC_CUDA_CLEAR_TILES);
 
-    return spc_cuda_launch(average_lists, LONG_BLOCKS + blocks, THREADS, 0, stream, *v);
+    return spc_cuda_launch(average_lists, averaging + 1 + clearing, THREADS, 0, stream, *v,
+                           averaging, listing);
 }

@@ -9,8 +9,10 @@
 extern "C" {
 #endif
 
-/* From lists to the frame's features and indices, its count and its report; empties the lists. */
-cudaError_t spc_cuda_voxel_means(const struct spc_cuda_voxels *voxels, cudaStream_t stream);
+/* From lists to the frame's features and indices, its count and its report; empties all for the
+ * next frame. `listing` blocks have counted points. */
+cudaError_t spc_cuda_voxel_means(const struct spc_cuda_voxels *voxels, uint32_t listing,
+                                 cudaStream_t stream);
 
 #ifdef __cplusplus
 }

@@ -67,14 +67,17 @@ static enum spc_status make_room(struct voxelizer *v, int64_t points, struct spc
     spc__cuda_free_all(&v->context, memory);
     memset(memory, 0, sizeof(*memory));
     voxels->room = 0;
-    voxels->place = spc__cuda_take(memory, (size_t)room, sizeof(*voxels->place), what, err);
-    voxels->list = spc__cuda_take(memory, (size_t)room, sizeof(*voxels->list), what, err);
-    voxels->sorted = spc__cuda_take(memory, (size_t)room, sizeof(*voxels->sorted), what, err);
+    voxels->cell = spc__cuda_take(memory, (size_t)room, sizeof(*voxels->cell), what, err);
+    voxels->num_records = (uint32_t)(room / SPC_CUDA_RECORD_POINTS * 3 / 2 + 1);
+    voxels->records =
+        spc__cuda_take(memory, voxels->num_records, sizeof(*voxels->records), what, err);
+    voxels->long_rows = spc__cuda_take(memory, (size_t)room / SPC_CUDA_SHORT_LIST + 1,
+                                       sizeof(*voxels->long_rows), what, err);
     voxels->long_lists =
-        spc__cuda_take(memory, (size_t)room / SPC_CUDA_SHORT_LIST + 1,
-                       sizeof(*voxels->long_lists), what, err);
-    if (!voxels->place || !voxels->list || !voxels->sorted || !voxels->long_lists)
+        spc__cuda_take(memory, (size_t)room, 2 * sizeof(*voxels->long_lists), what, err);
+    if (!voxels->cell || !voxels->records || !voxels->long_rows || !voxels->long_lists)
         return SPC_ERR_MEMORY;
+    v->unclear = true; /* the records */
     voxels->room = (int32_t)room;
     return SPC_OK;
 }
@@ -132,16 +135,20 @@ static enum spc_status make_fixed(struct voxelizer *v, struct spc_error *err)
 
     if (status)
         return status;
-    voxels->list_count = spc__cuda_take(memory, rows, sizeof(*voxels->list_count), what, err);
-    voxels->list_first = spc__cuda_take(memory, rows, sizeof(*voxels->list_first), what, err);
+    voxels->count = spc__cuda_take(memory, rows, sizeof(*voxels->count), what, err);
+    voxels->list = spc__cuda_take(memory, rows, SPC_CUDA_SHORT_LIST * sizeof(*voxels->list), what,
+                                  err);
+    voxels->inside =
+        spc__cuda_take(memory, SPC_CUDA_LIST_BLOCKS, sizeof(*voxels->inside), what, err);
+    voxels->over = spc__cuda_take(memory, SPC_CUDA_LIST_BLOCKS, sizeof(*voxels->over), what, err);
     voxels->sums = spc__cuda_take(memory, 1, sizeof(*voxels->sums), what, err);
     voxels->points = spc__cuda_take(memory, 1, sizeof(*voxels->points), what, err);
     voxels->total = spc__cuda_take(memory, 1, sizeof(*voxels->total), what, err);
     voxels->report = spc__cuda_take_pinned(memory, 1, sizeof(*voxels->report), what, err);
     v->count = spc__cuda_take(memory, 1, sizeof(*v->count), what, err);
     set_constants(voxels, v->plan);
-    return voxels->list_count && voxels->list_first && voxels->sums && voxels->points &&
-                   voxels->total && voxels->report && v->count
+    return voxels->count && voxels->list && voxels->inside && voxels->over && voxels->sums &&
+                   voxels->points && voxels->total && voxels->report && v->count
                ? SPC_OK
                : SPC_ERR_MEMORY;
 }
@@ -150,11 +157,18 @@ static enum spc_status make_fixed(struct voxelizer *v, struct spc_error *err)
 static cudaError_t clear(struct voxelizer *v, cudaStream_t stream)
 {
     struct spc_cuda_voxels *voxels = &v->voxels;
-    size_t rows = (size_t)voxels->sites.bound;
     cudaError_t code = spc_cuda_index_reset(&voxels->sites, 1, NULL, stream);
 
     if (!code)
-        code = cudaMemsetAsync(voxels->list_count, 0, rows * sizeof(*voxels->list_count), stream);
+        code = cudaMemsetAsync(voxels->count, 0,
+                               (size_t)voxels->sites.bound * sizeof(*voxels->count), stream);
+    if (!code) /* read whole, but not used beyond the count */
+        code = cudaMemsetAsync(voxels->list, 0,
+                               (size_t)voxels->sites.bound * SPC_CUDA_SHORT_LIST *
+                                   sizeof(*voxels->list), stream);
+    if (!code)
+        code = cudaMemsetAsync(voxels->records, 0,
+                               voxels->num_records * sizeof(*voxels->records), stream);
     return code ? code : cudaMemsetAsync(voxels->sums, 0, sizeof(*voxels->sums), stream);
 }
 

@@ -139,11 +139,12 @@ static void test_random(struct check *check)
     }
 }
 
-/* Which cluster each point is in, in random order: clusters of so many points for lists of a group
- * of lanes, of a warp, of a block; and one that goes beyond a block's window. */
+/* Which cluster each point is in, in random order: clusters of so many points for lists of one
+ * part, of several, of a block in shared memory and beyond; and one that goes beyond a block's
+ * window. */
 static void deal(struct check *check, uint16_t *cluster, int64_t points)
 {
-    static const int sizes[] = {1, 7, 8, 9, 31, 32, 33, 64, 1000, 1025, 5000};
+    static const int sizes[] = {1, 7, 8, 9, 31, 32, 33, 38, 39, 1920, 1921, 5000};
     enum { SIZES = sizeof(sizes) / sizeof(*sizes) };
     uint16_t c = 0;
 
