@@ -283,6 +283,7 @@ static void gst_spconv_infer_class_init(GstSpconvInferClass *klass)
     G_OBJECT_CLASS(klass)->finalize = finalize;
     gst_spconv_infer_install_properties(G_OBJECT_CLASS(klass));
     gst_spconv_infer_install_negotiation(trans);
+    gst_spconv_infer_install_allocation(trans);
     gst_spconv_infer_install_flight(trans);
     element->set_context = set_context;
     trans->start = start;

@@ -5,7 +5,8 @@
  *   gstspconvinfer.c          the class, events and queries
  *   gstspconvinferprops.c     properties
  *   gstspconvinfersession.c   the model, its sessions, warm-up
- *   gstspconvinfernego.c      caps and buffer pool
+ *   gstspconvinfernego.c      caps
+ *   gstspconvinferpool.c      memory of buffers: upstream's and the outputs'
  *   gstspconvinferflight.c    which frame runs when, and who pushes it
  *   gstspconvinferframe.c     a frame from the input's memory through a session into the output's
  *
@@ -155,6 +156,9 @@ struct gst_spconv_infer_contract gst_spconv_infer_get_contract(GstSpconvInfer *s
 GstCaps *gst_spconv_infer_get_sink_caps(GstSpconvInfer *self, GstCaps *filter);
 /* Passes a CAPS event to the base class; a refusal posts an error that says why. */
 gboolean gst_spconv_infer_take_caps(GstSpconvInfer *self, GstEvent *event);
+
+/* gstspconvinferpool.c */
+void gst_spconv_infer_install_allocation(GstBaseTransformClass *klass);
 
 /* gstspconvinferflight.c */
 void gst_spconv_infer_install_flight(GstBaseTransformClass *klass);
