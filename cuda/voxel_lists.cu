@@ -4,7 +4,6 @@
  * of its points, in the order in which they happen to arrive; voxel_means.cu sorts them. And the
  * launches of a frame. Warps stay together, from their first point to their last.
  */
-#include "cuda/block.cuh"
 #include "cuda/common.cuh"
 #include "cuda/launch.cuh"
 #include "cuda/sites.cuh"
@@ -12,7 +11,7 @@
 #include "cuda/voxel_points.cuh"
 #include "cuda/voxel_steps.h"
 
-#define THREADS SPC_CUDA_BLOCK
+#define THREADS 512
 #define NOWHERE ~0ull
 
 /* ---- cells ---- */
@@ -149,7 +148,8 @@ static __global__ void __launch_bounds__(THREADS)
 
         if (row != UINT32_MAX)
             put_point(v, row, before, i);
-        over += __syncthreads_count(row != UINT32_MAX && before >= v.limit);
+        if (v.limit < UINT32_MAX)
+            over += __syncthreads_count(row != UINT32_MAX && before >= v.limit);
     }
     if (threadIdx.x == 0)
         v.over[blockIdx.x] = over;

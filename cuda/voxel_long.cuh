@@ -11,10 +11,11 @@
 #include "cuda/voxel_points.cuh"
 
 /* Words of the bitmap that a thread looks through: odd, so that threads meet no bank twice. Point
- * numbers are sorted 139,264 at a time. */
-#define WINDOW_PART 17
+ * numbers are sorted 286,720 at a time. */
+#define WINDOW_PART 35
 #define WINDOW_WORDS (WINDOW_PART * SPC_CUDA_BLOCK)
-#define NEAR 1920 /* points of a list that stays in shared memory */
+#define NEAR 1280 /* points of a list that stays in shared memory */
+#define TERMS 8 /* of a sum, which are read while those before are added */
 
 struct long_scratch {
     union {
@@ -68,6 +69,7 @@ static __device__ __forceinline__ uint32_t sort_window(const struct long_voxel &
 {
     uint32_t count = 0, all;
 
+#pragma unroll 7
     for (int w = 0; w < WINDOW_PART; w++)
         s.bits[threadIdx.x * WINDOW_PART + w] = 0;
     __syncthreads();
@@ -78,6 +80,7 @@ static __device__ __forceinline__ uint32_t sort_window(const struct long_voxel &
             atomicOr(&s.bits[bit / 32], 1u << bit % 32);
     }
     __syncthreads();
+#pragma unroll 7
     for (int w = 0; w < WINDOW_PART; w++)
         count += __popc(s.bits[threadIdx.x * WINDOW_PART + w]);
     s.before[threadIdx.x] = spc_cuda_sum_before(count, &all);
@@ -89,12 +92,40 @@ static __device__ __forceinline__ uint32_t sort_window(const struct long_voxel &
         if (bit >= WINDOW_WORDS * 32)
             continue;
         rank = s.before[part] + __popc(s.bits[word] & ((1u << bit % 32) - 1));
+#pragma unroll 4
         for (uint32_t w = part * WINDOW_PART; w < word; w++)
             rank += __popc(s.bits[w]);
         sorted[rank] = low + bit;
     }
     __syncthreads();
     return all;
+}
+
+/* Adds a field of `count` items from `stage` on, in their order. */
+static __device__ __forceinline__ float add_field(float sum, const float *stage, uint32_t fields,
+                                                  uint32_t count)
+{
+    uint32_t whole = count / TERMS * TERMS, i = 0;
+    float term[TERMS], next[TERMS];
+
+#pragma unroll
+    for (int j = 0; j < TERMS && whole; j++)
+        next[j] = stage[j * fields];
+    for (; i < whole; i += TERMS) {
+        const float *from = stage + min(i + TERMS, whole - TERMS) * fields;
+
+#pragma unroll
+        for (int j = 0; j < TERMS; j++) {
+            term[j] = next[j];
+            next[j] = from[j * fields];
+        }
+#pragma unroll
+        for (int j = 0; j < TERMS; j++)
+            sum += term[j];
+    }
+    for (; i < count; i++)
+        sum += stage[i * fields];
+    return sum;
 }
 
 template <bool plain>
@@ -112,10 +143,10 @@ static __device__ __forceinline__ void average_long(const struct spc_cuda_voxels
     for (uint32_t done = 0; done < count; done += most) {
         uint32_t here = min(most, count - done);
 
-        spc_cuda_gather<plain>(points, share, voxel.sorted + done, here, s.stage);
+        spc_cuda_gather<plain, plain ? 8 : 2>(points, share, voxel.sorted + done, here, s.stage);
         __syncthreads();
         if (threadIdx.x < share.fields)
-            sum = spc_cuda_sum(sum, s.stage + threadIdx.x, share.fields, here);
+            sum = add_field(sum, s.stage + threadIdx.x, share.fields, here);
         __syncthreads();
     }
     if (threadIdx.x < share.fields)

@@ -148,6 +148,27 @@ static __device__ __forceinline__ void sort_parts(struct row_scratch &s)
     }
 }
 
+/* The mean of a field of `count` items from `stage` on, added in their order. */
+static __device__ __forceinline__ float mean_of(const float *stage, uint32_t fields,
+                                                uint32_t count)
+{
+    float sum = 0.0f;
+
+    for (uint32_t i = 0; i < count; i += PART) {
+        float term[PART];
+
+#pragma unroll
+        for (uint32_t j = 0; j < PART; j++)
+            if (i + j < count)
+                term[j] = stage[(i + j) * fields];
+#pragma unroll
+        for (uint32_t j = 0; j < PART; j++)
+            if (i + j < count)
+                sum += term[j];
+    }
+    return sum / (float)count;
+}
+
 /* The rows whose points are sorted: as many at once as the stage can take. */
 template <bool plain>
 static __device__ __forceinline__ void average_sorted(const struct spc_cuda_voxels &v,
@@ -163,7 +184,8 @@ static __device__ __forceinline__ void average_sorted(const struct spc_cuda_voxe
 
         /* Nobody reads the stage any more, or the lists that were there. */
         end = begin + __syncthreads_count(i >= begin && i < rows && s.start[i + 1] - from <= most);
-        spc_cuda_gather<plain>(points, share, s.sorted + from, s.start[end] - from, s.stage);
+        spc_cuda_gather<plain, plain ? 6 : 2>(points, share, s.sorted + from,
+                                              s.start[end] - from, s.stage);
         __syncthreads();
         for (uint32_t row = begin + share.first; row < end && share.first < share.step;
              row += share.step) {
@@ -172,7 +194,7 @@ static __device__ __forceinline__ void average_sorted(const struct spc_cuda_voxe
 
             if (count)
                 spc_cuda_store_mean(v, points, first + row, share.field,
-                                    spc_cuda_sum(0.0f, stage, share.fields, count) / (float)count);
+                                    mean_of(stage, share.fields, count));
         }
     }
 }
@@ -226,10 +248,8 @@ static __device__ void report(const struct spc_cuda_voxels &v, uint32_t listing,
 template <bool plain>
 static __device__ __forceinline__ void average_long_lists(const struct spc_cuda_voxels &v,
                                                           const struct spc_cuda_points &points,
-                                                          struct long_scratch &s)
+                                                          uint32_t lists, struct long_scratch &s)
 {
-    uint32_t lists = v.sums->num_long;
-
     if (!lists)
         return;
     for (uint32_t i = blockIdx.x; i < lists; i += LONG_BLOCKS)
@@ -242,11 +262,11 @@ static __device__ __forceinline__ void average_long_lists(const struct spc_cuda_
 template <bool plain>
 static __device__ __forceinline__ void average_all(const struct spc_cuda_voxels &v,
                                                    const struct spc_cuda_points &points,
-                                                   uint32_t rows, uint32_t averaging,
-                                                   union scratch &s)
+                                                   uint32_t rows, uint32_t lists,
+                                                   uint32_t averaging, union scratch &s)
 {
     if (blockIdx.x < LONG_BLOCKS) {
-        average_long_lists<plain>(v, points, s.list);
+        average_long_lists<plain>(v, points, lists, s.list);
         return;
     }
     for (uint32_t first = (blockIdx.x - LONG_BLOCKS) * ROWS; first < rows;
@@ -274,13 +294,14 @@ static __global__ void __launch_bounds__(THREADS)
 {
     __shared__ struct spc_cuda_points points;
     __shared__ union scratch s;
-    uint32_t rows;
+    uint32_t rows, lists;
     int32_t total;
 
     let_next_start();
     wait_for_previous();
     total = *v.total;
     rows = *v.sites.count;
+    lists = v.sums->num_long;
     if (blockIdx.x == averaging) {
         report(v, listing, total);
         spc_cuda_clear_groups(v.sites);
@@ -296,9 +317,9 @@ static __global__ void __launch_bounds__(THREADS)
     if (total > v.sites.bound)
         empty_lists(v, averaging);
     else if (points.plain)
-        average_all<true>(v, points, rows, averaging, s);
+        average_all<true>(v, points, rows, lists, averaging, s);
     else
-        average_all<false>(v, points, rows, averaging, s);
+        average_all<false>(v, points, rows, lists, averaging, s);
 }
 
 extern "C" cudaError_t spc_cuda_voxel_means(const struct spc_cuda_voxels *v, uint32_t listing,

@@ -48,15 +48,21 @@ static __device__ __forceinline__ void spc_cuda_take_more(const struct spc_cuda_
                                                           uint32_t *to, uint32_t count)
 {
     unsigned long long key = spc_cuda_more_key(row, part);
-    uint32_t at = spc_cuda_home(v, key);
 
-    while (__ldcg(&v.records[at].key) != key)
-        at = spc_cuda_next(v, at);
-    v.records[at].key = 0;
+    for (uint32_t at = spc_cuda_home(v, key);; at = spc_cuda_next(v, at)) {
+        const uint4 *record = (const uint4 *)(v.records + at);
+        uint4 low = __ldcg(record), high = __ldcg(record + 1); /* whole: most are at home */
+        const uint32_t point[] = {low.z, low.w, high.x, high.y, high.z, high.w};
+
+        if (((unsigned long long)low.y << 32 | low.x) != key)
+            continue;
+        v.records[at].key = 0;
 #pragma unroll
-    for (uint32_t i = 0; i < SPC_CUDA_RECORD_POINTS; i++)
-        if (i < count)
-            to[i] = __ldcg(&v.records[at].point[i]);
+        for (uint32_t i = 0; i < SPC_CUDA_RECORD_POINTS; i++)
+            if (i < count)
+                to[i] = point[i];
+        return;
+    }
 }
 
 #endif

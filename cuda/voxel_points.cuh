@@ -49,11 +49,9 @@ static __device__ __forceinline__ struct spc_cuda_share spc_cuda_share(uint32_t 
     return {first < step ? first : UINT32_MAX, step, threadIdx.x - first * fields, fields};
 }
 
-#define SPC_CUDA_AHEAD 6 /* values that a thread reads before it stores them */
-
 /* The fields of the points that `numbers` has to `stage`, [count][fields] in shared memory. All
- * loads of a thread go out before it stores, so that none waits for another. */
-template <bool plain>
+ * loads of a thread go out before it stores, `ahead` at a time, so that none waits for another. */
+template <bool plain, uint32_t ahead>
 static __device__ __forceinline__ void
 spc_cuda_gather(const struct spc_cuda_points &points, const struct spc_cuda_share &share,
                 const uint32_t *numbers, uint32_t count, float *stage)
@@ -62,29 +60,19 @@ spc_cuda_gather(const struct spc_cuda_points &points, const struct spc_cuda_shar
     uint32_t stride = points.stride;
     uint8_t type = points.type[share.field];
 
-    for (uint32_t i = share.first; i < count; i += SPC_CUDA_AHEAD * share.step) {
-        float value[SPC_CUDA_AHEAD];
+    for (uint32_t i = share.first; i < count; i += ahead * share.step) {
+        float value[ahead];
 
 #pragma unroll
-        for (uint32_t j = 0; j < SPC_CUDA_AHEAD; j++)
+        for (uint32_t j = 0; j < ahead; j++)
             if (i + j * share.step < count)
                 value[j] = spc_cuda_value<plain>(
                     field + (uint64_t)numbers[i + j * share.step] * stride, type);
 #pragma unroll
-        for (uint32_t j = 0; j < SPC_CUDA_AHEAD; j++)
+        for (uint32_t j = 0; j < ahead; j++)
             if (i + j * share.step < count)
                 stage[(i + j * share.step) * share.fields + share.field] = value[j];
     }
-}
-
-/* Adds a field of `count` items from `stage` on, in their order. */
-static __device__ __forceinline__ float spc_cuda_sum(float sum, const float *stage,
-                                                     uint32_t fields, uint32_t count)
-{
-#pragma unroll 8
-    for (uint32_t i = 0; i < count; i++)
-        sum += stage[i * fields];
-    return sum;
 }
 
 static __device__ __forceinline__ void spc_cuda_store_mean(const struct spc_cuda_voxels &v,
