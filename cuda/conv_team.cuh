@@ -26,9 +26,9 @@
 #define RUN 3          /* kernels of 3 x 3 x 3: what there is for other ones pays less */
 #define GROUPS 9
 #define STEPS (GROUPS * RUN)
-#define CHUNK_STEPS 9 /* weights come in chunks of so many steps, each with a barrier */
+#define CHUNK_GROUPS 3 /* weights come in chunks of so many groups, each with a barrier */
+#define CHUNK_STEPS (CHUNK_GROUPS * RUN)
 #define CHUNKS (STEPS / CHUNK_STEPS)
-#define LEAD 2 /* teams that load their first halo at once */
 #define CREW_BARRIER 8 /* the first of crews' named barriers; teams' are before it */
 
 /* Bytes of a block's shared memory: all weights, then teams. A team has a halo and a blob. */
@@ -52,8 +52,8 @@ struct self {
     int team, thread, lane; /* thread: in its team */
     uint32_t halo;
     uint8_t *blob;
-    uint32_t blob_there, halo_there; /* barriers; the second is the team's first halo's */
-    uint32_t bytes;                  /* from one team's memory to the next one's */
+    uint32_t blob_there; /* barrier */
+    uint32_t bytes;      /* from one team's memory to the next one's */
     int row; /* of a tile: the thread's first; others are 8, 16 and 24 behind it */
 };
 
@@ -147,7 +147,7 @@ static __device__ __forceinline__ void copy_rows(const struct conv_job &job,
                                                  const struct self &self, const struct crew &crew,
                                                  const struct tile &tile)
 {
-    constexpr int units = DEPTH / 8, batch = 4;
+    constexpr int units = DEPTH / 8, batch = 8;
     const int32_t *rows = halo_rows(job, tile);
     int together = TEAM / units << crew.shift, thread = crew.rank * TEAM + self.thread;
 

@@ -179,9 +179,37 @@ template <int DEPTH, int WIDTH, int MATRICES> struct multiply {
 #pragma unroll
         for (int m = 0; m < batch; m++)
             finder.load(loaded[m], m);
+        if constexpr (MATRICES == 2)
+            all_columns(acc, loaded, finder);
+        else
+            some_columns(acc, loaded, finder, share);
+    }
+
+    /* All of them: a chunk of weights after the other, without a question in between. */
+    __device__ __forceinline__ void all_columns(sums<WIDTH, MATRICES> &acc,
+                                                quarters (&loaded)[batch],
+                                                struct finder<DEPTH, rows> &finder) const
+    {
+#pragma unroll 1
+        for (int chunk = 0; chunk < CHUNKS; chunk++) {
+            wait_for(chunk * CHUNK_STEPS);
+#pragma unroll
+            for (int i = 0; i < CHUNK_GROUPS; i++) {
+                int g = chunk * CHUNK_GROUPS + i;
+
+                column(acc, loaded, finder, g, min(g + 1, GROUPS - 1));
+            }
+        }
+    }
+
+    __device__ __forceinline__ void some_columns(sums<WIDTH, MATRICES> &acc,
+                                                 quarters (&loaded)[batch],
+                                                 struct finder<DEPTH, rows> &finder,
+                                                 const struct share &share) const
+    {
 #pragma unroll 1
         for (int g = share.first; g < share.end; g++) {
-            if (g % (CHUNK_STEPS / RUN) == 0 || g == share.first)
+            if (g % CHUNK_GROUPS == 0 || g == share.first)
                 wait_for(g * RUN);
             column(acc, loaded, finder, g, min(g + 1, share.end - 1));
         }

@@ -17,7 +17,6 @@ struct weights {
 /* Which tile. */
 struct place {
     int tile, rows; /* rows: that there are in all */
-    bool in_turn;   /* the team's first, and its own: others' halos come first */
 };
 
 static __device__ __forceinline__ int sum_row(const struct self &self, const struct place &place,
@@ -41,9 +40,8 @@ static __device__ __forceinline__ void begin_crew(sums<WIDTH, 1> &acc, const str
         add_row<WIDTH / 8, group, 1>(job.conv, acc[0], row + 8, place.rows, 0, self.lane);
 }
 
-/* One tile, all passes over the steps of this team; one pass where no step is active. Of the first
- * tiles, LEAD teams copy their halos at once, and multiply while the next ones do. A crew has one
- * halo, its first team's, or each of its teams copies for itself. */
+/* One tile, all passes over the steps of this team; one pass where no step is active. A crew has
+ * one halo, its first team's, or each of its teams copies for itself. */
 template <int DEPTH, int WIDTH, int MATRICES>
 static __device__ __forceinline__ void
 sum_team_tile(sums<WIDTH, MATRICES> &acc, const struct conv_job &job, struct self self,
@@ -59,8 +57,6 @@ sum_team_tile(sums<WIDTH, MATRICES> &acc, const struct conv_job &job, struct sel
     if (tile.direct)
         self.halo -= crew.rank * self.bytes;
     settle();
-    if (place.in_turn && self.team >= LEAD)
-        barrier_wait(self.halo_there - LEAD * 8, 0);
 #pragma unroll 1
     do {
         uint32_t part = tile.direct ? left : lowest(left, job.capacity / TILE_ROWS);
@@ -80,8 +76,6 @@ sum_team_tile(sums<WIDTH, MATRICES> &acc, const struct conv_job &job, struct sel
             crew_sync(self, crew);
         else
             team_sync(self);
-        if (first && place.in_turn && !self.thread)
-            barrier_arrive(self.halo_there);
         if (tile.direct && part)
             multiply.columns(acc, share);
         else
@@ -194,7 +188,7 @@ static __device__ __forceinline__ void lone_tiles(const struct conv_job &job,
 #pragma unroll 1
     for (int i = first; i < tiles; i += gridDim.x * TEAMS) {
         int next = i + gridDim.x * TEAMS;
-        struct place place = {i, rows, i == first};
+        struct place place = {i, rows};
         sums<WIDTH, 2> acc;
 
         if (i != first)
@@ -231,7 +225,7 @@ static __device__ __forceinline__ void team_tiles(const struct conv_job &job, st
         self = join(self, crew);
         barrier_wait(self.blob_there, 0);
         crew_tile<DEPTH, WIDTH>(job, self, crew,
-                                {(int)(blockIdx.x + gridDim.x * crew.slot), rows, false}, weights);
+                                {(int)(blockIdx.x + gridDim.x * crew.slot), rows}, weights);
     }
     /* A kernel must not end before the one in front of it. */
     wait_for_previous();

@@ -49,7 +49,6 @@ static __device__ __forceinline__ struct self make_self(const struct conv_job &j
             shared_address(own),
             own + bytes.halo,
             blob_there,
-            blob_there + TEAMS * 8,
             (uint32_t)bytes.team,
             thread / 32 * 32 + thread % 32 / 4};
 }
@@ -62,8 +61,7 @@ static __global__ void __launch_bounds__(TEAMS *TEAM, BLOCKS)
 {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
     extern __shared__ __align__(ALIGNMENT) uint8_t memory[];
-    /* Of chunks of weights, of the teams' blobs, of their first halos. */
-    constexpr int num_barriers = CHUNKS + 2 * TEAMS;
+    constexpr int num_barriers = CHUNKS + TEAMS; /* of chunks of weights, of the teams' blobs */
     __shared__ uint64_t barriers[num_barriers];
     uint32_t at = shared_address(barriers), images = shared_address(memory);
     struct self self = make_self<DEPTH, WIDTH, TEAMS>(job, memory, at);
