@@ -49,6 +49,17 @@ static gboolean propose_allocation(GstBaseTransform *trans, GstQuery *decided, G
     return GST_SPCONV_INFER_BASE->propose_allocation(trans, decided, query);
 }
 
+/* Where the pad is not active a drain leaves frames in flight. */
+static gboolean is_idle(GstSpconvInfer *self)
+{
+    gboolean idle;
+
+    g_mutex_lock(&self->flight.lock);
+    idle = !self->flight.count && self->slots[0].session;
+    g_mutex_unlock(&self->flight.lock);
+    return idle;
+}
+
 /* An empty frame into each buffer, since the first that goes into one takes longer. What fails here
  * fails there, too. */
 static void touch_buffers(GstSpconvInfer *self, GstBufferPool *pool, guint count)
@@ -75,6 +86,7 @@ static gboolean decide_allocation(GstBaseTransform *trans, GstQuery *query)
     gsize size;
     gboolean ok;
 
+    gst_spconv_infer_drain(self); /* caps that stay the same bring it here without set_caps */
     if (gst_spconv_infer_get_contract(self).sparse && !self->cuda_out)
         return GST_SPCONV_INFER_BASE->decide_allocation(trans, query);
     if (gst_query_get_n_allocation_params(query))
@@ -87,7 +99,7 @@ static gboolean decide_allocation(GstBaseTransform *trans, GstQuery *query)
     else
         gst_query_add_allocation_pool(query, pool, (guint)size, buffers, 0);
     ok = GST_SPCONV_INFER_BASE->decide_allocation(trans, query) && activate_pool(self, pool, size);
-    if (ok && self->on_cuda && !gst_spconv_infer_get_contract(self).sparse)
+    if (ok && self->on_cuda && !gst_spconv_infer_get_contract(self).sparse && is_idle(self))
         touch_buffers(self, pool, buffers);
     gst_object_unref(pool);
     return ok;

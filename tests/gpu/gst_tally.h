@@ -14,8 +14,8 @@ struct tally {
     GMutex lock;
     GCond changed;
     guint frames, on_device, flushes, strays;
-    GstClockTime sought; /* position of the last seek */
-    gboolean fresh;      /* nothing has come since a flush */
+    GstClockTime sought;   /* position of the last seek, which the next flush belongs to */
+    GstClockTime expected; /* time of the next frame */
     gfloat values[FRAMES][TINY_OUT_VALUES];
 };
 
@@ -45,14 +45,14 @@ static inline GstPadProbeReturn watch(GstPad *pad, GstPadProbeInfo *info, gpoint
         GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER(info);
 
         tally->on_device += gst_spconv_cuda_is_memory(buffer);
-        tally->strays += tally->fresh && GST_BUFFER_PTS(buffer) != tally->sought;
-        tally->fresh = FALSE;
+        tally->strays += GST_BUFFER_PTS(buffer) != tally->expected;
+        tally->expected = GST_BUFFER_PTS(buffer) + GST_BUFFER_DURATION(buffer);
         if (tally->frames < FRAMES)
             keep_values(tally, buffer);
         tally->frames++;
     } else if (GST_EVENT_TYPE(GST_PAD_PROBE_INFO_EVENT(info)) == GST_EVENT_FLUSH_STOP) {
         tally->flushes++;
-        tally->fresh = TRUE;
+        tally->expected = tally->sought;
     }
     g_cond_broadcast(&tally->changed);
     g_mutex_unlock(&tally->lock);
