@@ -35,14 +35,19 @@ static void free_array(gpointer data)
 /* A buffer with the array's values, which takes them where it can. */
 static GstBuffer *take_array(struct spc_array *array, GstAllocator *allocator)
 {
+    GstMemory *memory = allocator ? gst_spconv_memory_new(allocator, array->size) : NULL;
     struct spc_array *owned;
-    GstBuffer *copy = allocator ? gst_buffer_new_allocate(allocator, array->size, NULL) : NULL;
+    GstBuffer *copy;
 
-    if (copy && gst_buffer_fill(copy, 0, array->data, array->size) == array->size) {
-        spc_array_free(array);
-        return copy;
+    if (memory) {
+        copy = gst_buffer_new();
+        gst_buffer_append_memory(copy, memory);
+        if (gst_buffer_fill(copy, 0, array->data, array->size) == array->size) {
+            spc_array_free(array);
+            return copy;
+        }
+        gst_buffer_unref(copy);
     }
-    gst_clear_buffer(&copy);
     owned = g_new(struct spc_array, 1);
     *owned = *array;
     return gst_buffer_new_wrapped_full(0, owned->data, owned->size, 0, owned->size, owned,

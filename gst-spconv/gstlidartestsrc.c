@@ -38,6 +38,7 @@
 #include "gstspconvelements.h"
 #include "gstspconvframes.h"
 #include "gstspconvproperties.h"
+#include "gstspconvvoxels.h"
 #include "lidarframe.h"
 
 #include <string.h>
@@ -224,15 +225,20 @@ static GstBuffer *simulate(GstLidarTestSrc *self)
 {
     struct lidar_frame_params params;
     GstAllocator *allocator;
-    GstBuffer *buffer;
+    GstBuffer *buffer = NULL;
+    GstMemory *memory;
     GstMapInfo map;
     gint64 count = -1;
 
     get_params(self, &params);
     gst_base_src_get_allocator(GST_BASE_SRC(self), &allocator, NULL); /* downstream's */
-    buffer = gst_buffer_new_allocate(allocator,
-                                     lidar_frame_max_points(&params) * self->info.point_step, NULL);
+    memory = gst_spconv_memory_new(allocator,
+                                   lidar_frame_max_points(&params) * self->info.point_step);
     gst_clear_object(&allocator);
+    if (memory) {
+        buffer = gst_buffer_new();
+        gst_buffer_append_memory(buffer, memory);
+    }
     if (buffer && gst_buffer_map(buffer, &map, GST_MAP_WRITE)) {
         count =
             lidar_simulator_run(self->simulator, &params, self->frame, (float *)(gpointer)map.data);

@@ -72,13 +72,22 @@ void gst_spconv_voxels_set_rows(GstBuffer *buffer, enum spc_dtype feature_type, 
     set_block(gst_buffer_peek_memory(buffer, 1), SPC_DTYPE_I32, INDEX_COLUMNS, rows);
 }
 
+GstMemory *gst_spconv_memory_new(GstAllocator *allocator, gsize size)
+{
+    GstMemory *memory = NULL;
+
+    if (allocator && !GST_OBJECT_FLAG_IS_SET(allocator, GST_ALLOCATOR_FLAG_CUSTOM_ALLOC))
+        memory = gst_allocator_alloc(allocator, size, NULL);
+    return memory ? memory : gst_allocator_alloc(NULL, size, NULL);
+}
+
 GstBuffer *gst_spconv_voxels_new(GstAllocator *allocator, enum spc_dtype feature_type,
                                  guint num_features, gint64 rows)
 {
-    GstMemory *features = gst_allocator_alloc(
-        allocator, HEADER + block_bytes(feature_type, num_features, rows), NULL);
-    GstMemory *indices = gst_allocator_alloc(
-        allocator, HEADER + block_bytes(SPC_DTYPE_I32, INDEX_COLUMNS, rows), NULL);
+    GstMemory *features =
+        gst_spconv_memory_new(allocator, HEADER + block_bytes(feature_type, num_features, rows));
+    GstMemory *indices =
+        gst_spconv_memory_new(allocator, HEADER + block_bytes(SPC_DTYPE_I32, INDEX_COLUMNS, rows));
     GstBuffer *buffer;
 
     if (!features || !indices) {

@@ -34,6 +34,10 @@ struct gst_spconv_voxels {
     void *copy[2]; /* blocks that lay unaligned */
 };
 
+/* Memory of `allocator`; of any other where that is NULL, or gives none, as one that needs to know
+ * more than a size. NULL where memory is short. */
+GstMemory *gst_spconv_memory_new(GstAllocator *allocator, gsize size);
+
 /* A new payload with room for `rows` (at least 1) rows, its headers written, its rows not, in
  * memory of `allocator` (NULL: any); NULL where memory is short. */
 GstBuffer *gst_spconv_voxels_new(GstAllocator *allocator, enum spc_dtype feature_type,

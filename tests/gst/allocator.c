@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Elements write into memory of the allocator that downstream offers, and write the same. */
+/* Elements write into memory of the allocator that downstream offers, where it gives some, and
+ * write the same. */
 #include "source_test.h"
 
 #define FRAMES 3
@@ -10,6 +11,7 @@ G_DECLARE_FINAL_TYPE(MarkedAllocator, marked_allocator, TEST, MARKED_ALLOCATOR, 
 
 struct _MarkedAllocator {
     GstAllocator parent;
+    gboolean fails;
 };
 
 G_DEFINE_TYPE(MarkedAllocator, marked_allocator, GST_TYPE_ALLOCATOR)
@@ -21,8 +23,11 @@ static GQuark mark(void)
 
 static GstMemory *alloc(GstAllocator *allocator, gsize size, GstAllocationParams *params)
 {
-    GstMemory *memory = gst_allocator_alloc(NULL, size, params);
+    GstMemory *memory;
 
+    if (TEST_MARKED_ALLOCATOR(allocator)->fails)
+        return NULL;
+    memory = gst_allocator_alloc(NULL, size, params);
     gst_mini_object_set_qdata(GST_MINI_OBJECT(memory), mark(), allocator, NULL);
     return memory;
 }
@@ -77,23 +82,35 @@ static gboolean same_bytes(GstBuffer *a, GstBuffer *b)
     return same;
 }
 
+/* With an allocator that is `used`, or cannot be. */
+static void check_offer(const gchar *line, GstAllocator *allocator, gboolean used)
+{
+    GstBuffer *plain[FRAMES], *offered[FRAMES];
+    gint i;
+
+    pull_frames(line, NULL, plain);
+    pull_frames(line, allocator, offered);
+    for (i = 0; i < FRAMES; i++) {
+        REQUIRE(plain[i] && offered[i]);
+        CHECK(!is_marked(plain[i]));
+        CHECK_INT(is_marked(offered[i]), used);
+        CHECK(same_bytes(plain[i], offered[i]));
+        gst_buffer_unref(plain[i]);
+        gst_buffer_unref(offered[i]);
+    }
+}
+
 static void check_line(const gchar *line)
 {
     GstAllocator *allocator = g_object_new(marked_allocator_get_type(), NULL);
-    GstBuffer *plain[FRAMES], *marked[FRAMES];
-    gint i;
 
     gst_object_ref_sink(allocator);
-    pull_frames(line, NULL, plain);
-    pull_frames(line, allocator, marked);
-    for (i = 0; i < FRAMES; i++) {
-        REQUIRE(plain[i] && marked[i]);
-        CHECK(!is_marked(plain[i]));
-        CHECK(is_marked(marked[i]));
-        CHECK(same_bytes(plain[i], marked[i]));
-        gst_buffer_unref(plain[i]);
-        gst_buffer_unref(marked[i]);
-    }
+    check_offer(line, allocator, TRUE);
+    TEST_MARKED_ALLOCATOR(allocator)->fails = TRUE;
+    check_offer(line, allocator, FALSE);
+    TEST_MARKED_ALLOCATOR(allocator)->fails = FALSE;
+    GST_OBJECT_FLAG_SET(allocator, GST_ALLOCATOR_FLAG_CUSTOM_ALLOC); /* as libgstcuda's */
+    check_offer(line, allocator, FALSE);
     gst_object_unref(allocator);
 }
 
