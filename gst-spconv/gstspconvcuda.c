@@ -34,6 +34,7 @@ struct gst_spconv_cuda {
     GRecMutex lock; /* of both; recursive: while one is looked for, it is set */
     GstCudaContext *shared;  /* the neighbours', or the application's: they may set it any time */
     GstCudaContext *context; /* in use, from open to close: whoever enters it also leaves it */
+    GstAllocator *pinned;    /* that was offered; NULL: not yet */
 };
 
 struct gst_spconv_cuda *gst_spconv_cuda_new(GstElement *element)
@@ -90,6 +91,7 @@ gboolean gst_spconv_cuda_open(struct gst_spconv_cuda *cuda, gint device)
 void gst_spconv_cuda_close(struct gst_spconv_cuda *cuda)
 {
     g_rec_mutex_lock(&cuda->lock);
+    gst_clear_object(&cuda->pinned);
     gst_clear_object(&cuda->context);
     gst_clear_object(&cuda->shared);
     g_rec_mutex_unlock(&cuda->lock);
@@ -120,6 +122,7 @@ gboolean gst_spconv_cuda_adopt(struct gst_spconv_cuda *cuda, GstBuffer *buffer, 
     if (device >= 0 && (guint)device != theirs)
         return FALSE;
     g_rec_mutex_lock(&cuda->lock);
+    gst_clear_object(&cuda->pinned);
     gst_object_replace((GstObject **)&cuda->context, GST_OBJECT(context));
     gst_object_replace((GstObject **)&cuda->shared, GST_OBJECT(context));
     g_rec_mutex_unlock(&cuda->lock);
@@ -289,13 +292,11 @@ static GstMemory *alloc_bytes(GstCudaContext *context, const struct gst_spconv_c
 
 void gst_spconv_cuda_offer_pinned(struct gst_spconv_cuda *cuda, GstQuery *query)
 {
-    GstAllocator *allocator;
-
     if (!cuda->context)
         return;
-    allocator = gst_spconv_pinned_new(cuda->context);
-    gst_query_add_allocation_param(query, allocator, NULL);
-    gst_object_unref(allocator);
+    if (!cuda->pinned)
+        cuda->pinned = gst_spconv_pinned_new(cuda->context);
+    gst_query_add_allocation_param(query, cuda->pinned, NULL);
 }
 
 /* ------------------------------------------------------------------ the pool ----------------- */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define MAX_IDLE 8
+#define ALIGN_MASK 63 /* of what is not pinned, for the widest stores of the engine */
 
 #define GST_TYPE_SPCONV_PINNED (gst_spconv_pinned_get_type())
 G_DECLARE_FINAL_TYPE(GstSpconvPinned, gst_spconv_pinned, GST, SPCONV_PINNED, GstAllocator)
@@ -17,6 +18,7 @@ struct _GstSpconvPinned {
     GstCudaContext *context;
     GMutex lock;   /* of all below */
     gsize largest; /* bytes of every block that is kept */
+    gboolean warned;
     GQueue idle;
 };
 
@@ -86,14 +88,32 @@ static void give_back(gpointer user)
     gst_object_unref(self);
 }
 
+/* It saves a copy, no more. */
+static GstMemory *alloc_unpinned(GstSpconvPinned *self, gsize size, GstAllocationParams *params)
+{
+    GstAllocationParams aligned = *params;
+    gboolean warned;
+
+    g_mutex_lock(&self->lock);
+    warned = self->warned;
+    self->warned = TRUE;
+    g_mutex_unlock(&self->lock);
+    if (!warned)
+        GST_WARNING_OBJECT(self, "%" G_GSIZE_FORMAT " bytes cannot be pinned: the host copies "
+                           "frames, which takes longer. Lower max-voxels, or let fewer wait.",
+                           size);
+    aligned.align |= ALIGN_MASK;
+    return gst_allocator_alloc(NULL, size, &aligned);
+}
+
 static GstMemory *alloc(GstAllocator *allocator, gsize size, GstAllocationParams *params)
 {
     GstSpconvPinned *self = GST_SPCONV_PINNED(allocator);
     const gsize end = params->prefix + size;
     struct block *block = take_block(self, MAX(end + params->padding, 1));
 
-    if (!block) /* it saves a copy, no more */
-        return gst_allocator_alloc(NULL, size, params);
+    if (!block)
+        return alloc_unpinned(self, size, params);
     block->owner = gst_object_ref(self);
     if (params->flags & GST_MEMORY_FLAG_ZERO_PREFIXED)
         memset(block->data, 0, params->prefix);
