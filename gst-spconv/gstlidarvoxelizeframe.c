@@ -8,11 +8,13 @@
 
 /* While one waits downstream, the next is made. */
 #define MIN_BUFFERS 2
-#define WARM_UP_POINTS (1 << 19)
+#define WARM_UP_POINTS ((gsize)1 << 19)
+#define WARM_UP_BYTES ((gsize)16 << 20)
 
 /* ------------------------------------------------------------------ buffers ------------------ */
 
-/* Room for as many voxels as there may be; in system memory, untouched pages cost nothing. */
+/* Room for as many voxels as there may be. In system memory, untouched pages cost nothing; pinned
+ * ones, where downstream offers such memory, do: max-voxels bounds what waiting frames take. */
 static GstFlowReturn prepare_output_buffer(GstBaseTransform *trans, GstBuffer *in, GstBuffer **out)
 {
     GstLidarVoxelize *self = GST_LIDAR_VOXELIZE(trans);
@@ -198,7 +200,8 @@ static GstFlowReturn transform(GstBaseTransform *trans, GstBuffer *in, GstBuffer
  * counts. What fails here fails there, too, and is said there. */
 static void warm_up(GstLidarVoxelize *self, GstBuffer *out)
 {
-    const gsize bytes = WARM_UP_POINTS * self->layout.stride;
+    const gsize points = MIN(WARM_UP_POINTS, WARM_UP_BYTES / self->layout.stride);
+    const gsize bytes = points * self->layout.stride;
     struct frame frame = {.in = gst_buffer_new_allocate(NULL, bytes, NULL), .out = out};
     struct spc_voxelizer_result result;
 
@@ -213,13 +216,18 @@ static void warm_up(GstLidarVoxelize *self, GstBuffer *out)
     }
 }
 
+static gboolean reads_host_points(const GstLidarVoxelize *self)
+{
+    return !self->cuda_in && self->voxelizer &&
+           g_str_equal(spc_voxelizer_backend(self->voxelizer), "cuda");
+}
+
 /* Points in such memory are read by the device, without a copy on the host. */
 static gboolean propose_allocation(GstBaseTransform *trans, GstQuery *decided, GstQuery *query)
 {
     GstLidarVoxelize *self = GST_LIDAR_VOXELIZE(trans);
 
-    if (!self->cuda_in && self->voxelizer &&
-        g_str_equal(spc_voxelizer_backend(self->voxelizer), "cuda"))
+    if (reads_host_points(self))
         gst_spconv_cuda_offer_pinned(self->cuda, query);
     return GST_LIDAR_VOXELIZE_BASE->propose_allocation(trans, decided, query);
 }
@@ -233,8 +241,16 @@ static gboolean decide_allocation(GstBaseTransform *trans, GstQuery *query)
     gboolean ok;
     gsize size;
 
-    if (!self->cuda_out)
+    if (!self->cuda_out) {
+        first = reads_host_points(self) ? gst_spconv_voxels_new(NULL, info->feature_type,
+                                                                info->num_features,
+                                                                info->max_voxels)
+                                        : NULL;
+        if (first)
+            warm_up(self, first);
+        gst_clear_buffer(&first);
         return GST_LIDAR_VOXELIZE_BASE->decide_allocation(trans, query);
+    }
     pool = gst_spconv_cuda_voxels_pool_new(self->cuda, self->stream, info->feature_type,
                                            info->num_features, info->max_voxels, &size);
     if (!pool)
@@ -252,7 +268,7 @@ static gboolean decide_allocation(GstBaseTransform *trans, GstQuery *query)
                           (NULL));
         ok = FALSE;
     }
-    if (ok && !self->cuda_in)
+    if (ok && reads_host_points(self))
         warm_up(self, first);
     gst_clear_buffer(&first);
     gst_object_unref(pool);
