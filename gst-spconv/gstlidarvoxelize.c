@@ -31,7 +31,8 @@
  *
  * |[
  * gst-launch-1.0 lidarfilesrc location=frame.bin fields=x,y,z,intensity,time ! \
- *   lidarvoxelize backend=cuda ! spconvinfer model-file=model.onnx backend=cuda ! fakesink
+ *   lidarvoxelize backend=cuda ! spconvinfer model-file=model.onnx backend=cuda ! \
+ *   'other/tensors(memory:CUDAMemory)' ! fakesink
  * ]| Points go up to the GPU, and nothing comes back.
  *
  * Since: 0.1
