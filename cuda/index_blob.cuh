@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tile blobs: a block makes the blobs of 128 output rows at a time, three threads a row.
+ * Tile blobs: a block makes the blobs of 128 output rows at a time, three threads for two rows.
  *
- * Every thread looks up a third of the columns that its row meets. The input rows that the tile
+ * Every thread looks up a third of the columns that its rows meet. The input rows that the tile
  * meets lie close to one another, because neighbours in space are neighbours in row order but for
  * a few strips of tiles. Each that is met sets a byte in shared memory, at its number modulo the
  * widest span; atomics on bits would mostly wait for one another. Bytes become bits, and their
@@ -20,16 +20,11 @@
 #include "cuda/sites.cuh"
 
 #define ROWS SPC_CUDA_BLOB_ROWS
-#define PARTS 3 /* threads of a row: with fewer, each waits more than it works */
-#define THREADS (ROWS * PARTS)
+#define PARTS 3 /* threads of a row, */
+#define OWN 2   /* and rows of a thread: more of them share what a tile takes beside its entries */
+#define THREADS (ROWS / OWN * PARTS)
 #define WARPS (THREADS / 32)
-/* As many as a multiprocessor has threads for: 2048 on the large GPUs, 1536 on others. */
-#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ == 800 || __CUDA_ARCH__ == 900 || \
-    __CUDA_ARCH__ == 1000 || __CUDA_ARCH__ == 1030
-#define BLOCKS_PER_SM 5
-#else
-#define BLOCKS_PER_SM 4
-#endif
+#define BLOCKS_PER_SM 6 /* 56 registers a thread, which the loads of both rows take */
 #define MAX_JOBS 12 /* of a launch: its parameters have 4 KB */
 #define UNIT 16 /* input rows whose bytes are read at once */
 #define SPAN_UNITS (SPC_CUDA_BLOB_SPAN / UNIT)
@@ -104,23 +99,25 @@ struct extent {
 /* Sets the bytes of the input rows that this thread's entries meet. */
 template <class Entries>
 static __device__ __forceinline__ void mark_met(struct shared &s, const struct shared_bytes &bytes,
-                                                const Entries &rows, int32_t run)
+                                                const Entries (&rows)[OWN], int32_t run)
 {
     uint32_t lowest = UINT32_MAX, end = 0, active = 0;
 
-#pragma unroll Entries::unroll
-    for (int32_t i = 0; i < rows.most(); i++) {
-        uint32_t entry = rows.get(i), present = present_of(entry), place = place_of(entry);
-        uint32_t members = __popc(present);
-
-        lowest = entry ? min(lowest, place) : lowest;
-        end = max(end, place + members); /* an entry of 0 changes nothing */
-        active |= present << ((rows.first + i * rows.step) * run);
 #pragma unroll
-        for (uint32_t m = 0; m < SPC_CUDA_BLOB_MAX_RUN; m++)
-            if (m < members)
-                bytes.mark(place + m);
-    }
+    for (int r = 0; r < OWN; r++)
+#pragma unroll Entries::unroll
+        for (int32_t i = 0; i < rows[r].most(); i++) {
+            uint32_t entry = rows[r].get(i), present = present_of(entry), place = place_of(entry);
+            uint32_t members = __popc(present);
+
+            lowest = entry ? min(lowest, place) : lowest;
+            end = max(end, place + members); /* an entry of 0 changes nothing */
+            active |= present << ((rows[r].first + i * rows[r].step) * run);
+#pragma unroll
+            for (uint32_t m = 0; m < SPC_CUDA_BLOB_MAX_RUN; m++)
+                if (m < members)
+                    bytes.mark(place + m);
+        }
     lowest = __reduce_min_sync(ALL, lowest);
     end = __reduce_max_sync(ALL, end);
     active = __reduce_or_sync(ALL, active);
@@ -180,7 +177,7 @@ static __device__ __forceinline__ int32_t sum_met(struct shared &s, const struct
     if (used) {
 #pragma unroll 1
         for (int32_t i = first; i < end; i++) {
-            int32_t unit = (extent.unit + i) % SPAN_UNITS;
+            uint32_t unit = (uint32_t)(extent.unit + i) % SPAN_UNITS;
             uint32_t bits = bits_of(s.met[unit]);
 
             s.met[unit] = make_uint4(0, 0, 0, 0);
@@ -197,7 +194,7 @@ static __device__ __forceinline__ int32_t sum_met(struct shared &s, const struct
         sum += (int32_t)__reduce_add_sync(ALL, lane < warp ? sums : 0);
 #pragma unroll 1
         for (int32_t i = end - 1; i >= first; i--) {
-            uint32_t *unit = &s.units[(extent.unit + i) % SPAN_UNITS];
+            uint32_t *unit = &s.units[(uint32_t)(extent.unit + i) % SPAN_UNITS];
 
             sum -= __popc(*unit);
             *unit |= (uint32_t)sum << UNIT;
@@ -207,23 +204,30 @@ static __device__ __forceinline__ int32_t sum_met(struct shared &s, const struct
     return (int32_t)__reduce_add_sync(ALL, sums);
 }
 
+/* This thread's rows of a tile. */
+static __device__ __forceinline__ int32_t own_row(int r)
+{
+    return r * (ROWS / OWN) + (int32_t)threadIdx.x % (ROWS / OWN);
+}
+
 /* Where rows are met by several threads, all write the same into the halo. */
 template <class Entries>
 static __device__ __forceinline__ void write_narrow(const struct shared_bytes &bytes,
                                                     const Entries &rows, uint16_t *to,
                                                     int32_t *halo)
 {
-    to += rows.first * ROWS + threadIdx.x % ROWS;
+    to += rows.first * ROWS;
 #pragma unroll Entries::unroll
     for (int32_t i = 0; i < rows.most(); i++) {
         uint32_t entry = rows.get(i), at = place_of(entry), present = present_of(entry);
         uint32_t unit = bytes.unit(at), members = __popc(present);
         uint32_t place = (unit >> UNIT) + __popc(unit & ((1u << (at % UNIT)) - 1));
+        int32_t *slots = halo + place;
 
 #pragma unroll
         for (uint32_t m = 0; m < SPC_CUDA_BLOB_MAX_RUN; m++)
             if (m < members)
-                halo[place + m] = at + m;
+                slots[m] = (int32_t)(at + m);
         if (i < rows.count)
             to[i * rows.step * ROWS] =
                 entry ? (uint16_t)(place | present << SPC_CUDA_BLOB_NARROW_SHIFT) : 0;
@@ -233,7 +237,7 @@ static __device__ __forceinline__ void write_narrow(const struct shared_bytes &b
 template <class Entries>
 static __device__ __forceinline__ void write_wide(const Entries &rows, uint32_t *to)
 {
-    to += rows.first * ROWS + threadIdx.x % ROWS;
+    to += rows.first * ROWS;
 #pragma unroll Entries::unroll
     for (int32_t i = 0; i < rows.most(); i++)
         if (i < rows.count)
@@ -251,7 +255,7 @@ static __device__ __forceinline__ void clear_met(struct shared &s)
 template <class Entries>
 static __device__ __forceinline__ void make_blob(struct shared &s,
                                                  const struct shared_bytes &bytes,
-                                                 const Entries &rows,
+                                                 const Entries (&rows)[OWN],
                                                  const struct spc_cuda_blobs &blobs, int32_t tile)
 {
     uint8_t *blob = blobs.blobs + (uint32_t)tile * (uint64_t)(uint32_t)blobs.stride;
@@ -268,11 +272,13 @@ static __device__ __forceinline__ void make_blob(struct shared &s,
     halo = halo <= blobs.max_halo ? halo : -1;
     if (threadIdx.x == 0)
         *(uint4 *)blob = make_uint4(extent.active, halo, 0, 0);
-    if (halo >= 0)
-        write_narrow(bytes, rows, (uint16_t *)body,
-                     (int32_t *)(body + blobs.groups * (ROWS * (int32_t)sizeof(uint16_t))));
-    else
-        write_wide(rows, (uint32_t *)body);
+#pragma unroll
+    for (int r = 0; r < OWN; r++)
+        if (halo >= 0)
+            write_narrow(bytes, rows[r], (uint16_t *)body + own_row(r),
+                         (int32_t *)(body + blobs.groups * (ROWS * (int32_t)sizeof(uint16_t))));
+        else
+            write_wide(rows[r], (uint32_t *)body + own_row(r));
 }
 
 /* ---- jobs ---- */
@@ -283,13 +289,32 @@ template <class Job> struct batch {
     Job jobs[MAX_JOBS];
 };
 
-/* Coordinates of this thread's row of a tile; anything where there is none. */
+/* Coordinates of this thread's rows of a tile; anything where there is none. */
 template <class Job>
-static __device__ __forceinline__ short4 coords_of(const Job &j, int32_t tile)
+static __device__ __forceinline__ void load_coords(short4 (&at)[OWN], const Job &j, int32_t tile)
 {
-    uint32_t row = (uint32_t)tile * ROWS + threadIdx.x % ROWS;
+#pragma unroll
+    for (int r = 0; r < OWN; r++) {
+        uint32_t row = (uint32_t)(tile * ROWS + own_row(r));
 
-    return row < j.out_bound ? __ldcg(j.coords + row) : make_short4(0, 0, 0, 0);
+        at[r] = row < j.out_bound ? __ldcg(j.coords + row) : make_short4(0, 0, 0, 0);
+    }
+}
+
+template <class Job>
+static __device__ __forceinline__ void make_tile(struct shared &s,
+                                                 const struct shared_bytes &bytes, const Job &job,
+                                                 int32_t part, int32_t tile, int32_t rows,
+                                                 const short4 (&at)[OWN])
+{
+    static_assert(OWN == 2, "one initializer each");
+    typename Job::entries own[OWN] = {{job, part, at[0], tile * ROWS + own_row(0) < rows},
+                                      {job, part, at[1], tile * ROWS + own_row(1) < rows}};
+
+#pragma unroll
+    for (int r = 0; r < OWN; r++) /* when all loads have begun */
+        own[r].find(job);
+    make_blob(s, bytes, own, job.blobs, tile);
 }
 
 /* Blocks go through the tiles of all jobs, one job after another. */
@@ -299,15 +324,15 @@ static __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
 {
     __shared__ struct shared s;
     int32_t tile = blockIdx.x, lane = threadIdx.x % 32, counts = 0;
-    int32_t part = (int32_t)__reduce_min_sync(ALL, threadIdx.x / ROWS); /* in a uniform register */
+    int32_t part = (int32_t)__reduce_min_sync(ALL, threadIdx.x / (ROWS / OWN)); /* uniform */
     const struct shared_bytes bytes(s);
-    short4 at;
+    short4 at[OWN];
 
     let_next_start();
     clear_met(s);
     if (!jobs.settled)
         wait_for_previous();
-    at = coords_of(jobs.jobs[0], tile); /* before it is known whether there is such a tile, */
+    load_coords(at, jobs.jobs[0], tile); /* before it is known whether there is such a tile, */
     if (lane < jobs.num_jobs) /* at once: one after another they would wait for memory each */
         counts = __ldcg(jobs.jobs[lane].count);
     for (int32_t i = 0; i < jobs.num_jobs; i++) {
@@ -317,11 +342,8 @@ static __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
 
         for (; tile < tiles; tile += gridDim.x) {
             if (i || tile != (int32_t)blockIdx.x)
-                at = coords_of(job, tile);
-            make_blob(s, bytes,
-                      typename Job::entries(job, part, at,
-                                            tile * ROWS + (int32_t)threadIdx.x % ROWS < rows),
-                      job.blobs, tile);
+                load_coords(at, job, tile);
+            make_tile(s, bytes, job, part, tile, rows, at);
         }
         tile -= tiles;
     }

@@ -22,24 +22,24 @@ struct column_job {
 };
 
 struct column_job::entries {
-    uint32_t kept[PARTS];
-    int32_t first, count;
+    uint64_t mask[PARTS];
+    uint32_t kept[PARTS]; /* first each column's base, then the entries */
+    int32_t z, first, count;
     static constexpr int32_t step = 1, unroll = PARTS;
 
     __device__ __forceinline__ entries(const struct column_job &j, int32_t ky, short4 at,
                                        bool there)
         : first(ky * j.kernel_x), count(ky < j.kernel_y ? j.kernel_x : 0)
     {
-        int32_t z = at.x * j.stride[0] - j.padding[0];
         uint32_t y = at.y * j.stride[1] + (ky * j.dilation_y - j.padding[1]);
         uint32_t x = at.z * j.stride[2] - j.padding[2];
         uint32_t row = y / SPC_CUDA_TILE_Y * (j.tiles_x * SPC_CUDA_TILE_COLUMNS) +
                        y % SPC_CUDA_TILE_Y * SPC_CUDA_TILE_X;
-        uint64_t below = (1ull << max(z, 0)) - 1, mask[PARTS];
 
+        z = at.x * j.stride[0] - j.padding[0];
         there = there && y < j.grid_y;
 #pragma unroll
-        for (int i = 0; i < PARTS; i++) { /* all loads before the first use */
+        for (int i = 0; i < PARTS; i++) {
             uint32_t column = row + x / SPC_CUDA_TILE_X * SPC_CUDA_TILE_COLUMNS +
                               x % SPC_CUDA_TILE_X;
 
@@ -51,6 +51,11 @@ struct column_job::entries {
             }
             x += j.dilation_x;
         }
+    }
+    __device__ __forceinline__ void find(const struct column_job &j)
+    {
+        uint64_t below = (1ull << max(z, 0)) - 1;
+
 #pragma unroll
         for (int i = 0; i < PARTS; i++)
             kept[i] = make_entry(kept[i] + __popcll(mask[i] & below),
@@ -131,6 +136,10 @@ struct any_job::entries {
         : job(j), at(at_), there(there_), first(part),
           count((j.blobs.groups - part + PARTS - 1) / PARTS)
     {
+    }
+    __device__ __forceinline__ void find(const struct any_job &j)
+    {
+        (void)j;
     }
     __device__ __forceinline__ int32_t most() const
     {
