@@ -6,9 +6,9 @@
  * missing to a whole chunk or block is zero. Weights are images of `width` output channels (rows)
  * by up to 64 input channels, as the tensor cores read them from shared memory: 16-byte units of a
  * row are exchanged (swizzled) so that eight rows never meet in one bank. They lie as
- * [block][chunk][step, one more of zeros][slice of 64 channels][width][slice]. Up to a depth of 32
- * all of that comes twice, the second time with input channels in the order in which lanes that
- * load by themselves have them.
+ * [block][chunk][step, one more of zeros][slice of 64 channels][width][slice]. Up to a depth and
+ * width of 32 all of that comes twice, the second time with input channels in the order in which
+ * lanes that load by themselves have them.
  */
 #ifndef SPC_CUDA_CONV_SHAPE_H
 #define SPC_CUDA_CONV_SHAPE_H
@@ -56,7 +56,7 @@ static inline int32_t spc_cuda_conv_slice(struct spc_cuda_conv_shape shape)
 /* Whether weights are packed in both orders. */
 static inline bool spc_cuda_conv_by_lane(struct spc_cuda_conv_shape shape)
 {
-    return shape.depth <= 32;
+    return shape.depth <= 32 && shape.width <= 32;
 }
 
 /* Bytes of all images in one order. */
