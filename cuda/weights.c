@@ -59,7 +59,7 @@ static enum spc_status upload(const struct request *request, void *from, size_t 
     return status;
 }
 
-/* The bias as float32, rounded to the type that the network stores; zeros where it has none. */
+/* The bias as float32 whatever the precision; zeros where there is none. */
 static enum spc_status make_bias(void *context, void **entry, struct spc_error *err)
 {
     const struct request *request = context;
@@ -67,9 +67,8 @@ static enum spc_status make_bias(void *context, void **entry, struct spc_error *
     size_t count = (size_t)node->cout;
     float *bias = spc__alloc_zeroed(count, sizeof(*bias));
 
-    for (size_t o = 0; bias && node->bias && o < count; o++)
-        bias[o] = request->half ? spc__half_to_float(spc__half_from_float(node->bias[o]))
-                                : node->bias[o];
+    if (bias && node->bias)
+        memcpy(bias, node->bias, count * sizeof(*bias));
     return upload(request, bias, count * sizeof(*bias), entry, err);
 }
 
@@ -119,7 +118,6 @@ enum spc_status spc__cuda_get_weights(struct spc__shared *shared, struct spc__cu
         .offsets = spc__rulebook_offsets(&graph->rulebooks[n->rulebook]),
         .half = cuda->plan->precision == SPC_PRECISION_FP16,
     };
-    const char *type = request.half ? "f16" : "f32";
     enum spc_status status;
     char key[128];
     void *entry;
@@ -127,13 +125,14 @@ enum spc_status spc__cuda_get_weights(struct spc__shared *shared, struct spc__cu
     /* Weights are blocks of the model: their addresses tell them apart, also between differently
      * fused plans. Convolutions that share a block share what is packed of it, where they take its
      * offsets in the same order. */
-    snprintf(key, sizeof(key), "cuda %" PRIu64 " %s runs of %d %p", cuda->context.id, type,
-             fast ? (int)request.blobs->run : 0, (const void *)n->weights);
+    snprintf(key, sizeof(key), "cuda %" PRIu64 " %s runs of %d %p", cuda->context.id,
+             request.half ? "f16" : "f32", fast ? (int)request.blobs->run : 0,
+             (const void *)n->weights);
     status = spc__shared_get(shared, key, make_weights, release, &request, &entry, err);
     if (status)
         return status;
     cuda->weights[node] = entry;
-    snprintf(key, sizeof(key), "cuda %" PRIu64 " %s bias %p %d", cuda->context.id, type,
+    snprintf(key, sizeof(key), "cuda %" PRIu64 " bias %p %d", cuda->context.id,
              (const void *)n->bias, n->bias ? 0 : n->cout);
     status = spc__shared_get(shared, key, make_bias, release, &request, &entry, err);
     if (!status)
