@@ -264,8 +264,10 @@ cudaError_t spc__cuda_replay(struct spc__cuda *cuda, cudaStream_t stream)
     cudaError_t code =
         same_pointers(cuda, graph) ? count_again(cuda, graph) : bind_again(cuda, graph);
 
-    if (code)
-        return code;
+    if (code) { /* nothing was launched yet, and steps need no recording */
+        cudaGetLastError();
+        return spc__cuda_launch_steps(cuda, stream);
+    }
     graph->last_replay = ++cuda->replays;
     return cudaGraphLaunch(graph->exec, stream);
 }

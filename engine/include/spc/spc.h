@@ -430,7 +430,8 @@ SPC_API enum spc_status spc_session_get_output(const struct spc_session *session
                                                enum spc_dtype *dtype, size_t *size,
                                                struct spc_error *err);
 
-/* Run one frame: submit and wait. Allocates nothing. `outputs` holds `num_outputs` entries for
+/* Run one frame: submit and wait. Allocates nothing, but that the CUDA driver may, for pointers
+ * that a session has not seen or has forgotten. `outputs` holds `num_outputs` entries for
  * the session's first outputs (fewer than there are is fine; the rest stays in the session).
  *
  * Defined results at the edges:
