@@ -188,9 +188,34 @@ static enum spc_status tune(struct spc__cuda *cuda, const struct spc_voxels *vox
     return spc__cuda_fail(err, code, "trying kernels");
 }
 
-static void reset_ways(struct spc__cuda *cuda)
+/* Records the frame with the ways there are now. */
+static enum spc_status start_over(struct spc__cuda *cuda, struct spc_error *err)
 {
-    memset(cuda->ways, 0, (size_t)cuda->plan->graph.num_nodes * sizeof(*cuda->ways));
+    spc__cuda_forget_graphs(cuda);
+    return spc__cuda_warm_up(cuda, err);
+}
+
+/* On failure the ways are what they were. */
+static enum spc_status tune_or_restore(struct spc__cuda *cuda, const struct spc_voxels *voxels,
+                                       struct spc_error *err)
+{
+    size_t count = (size_t)cuda->plan->graph.num_nodes, size = count * sizeof(*cuda->ways);
+    enum spc_cuda_conv_way *before = spc__alloc(count, sizeof(*before));
+    enum spc_status status;
+
+    if (!before)
+        return spc__fail_memory(err, size, "tuning");
+    memcpy(before, cuda->ways, size);
+    memset(cuda->ways, 0, size);
+    status = tune(cuda, voxels, err);
+    if (!status)
+        status = start_over(cuda, err);
+    if (status) {
+        memcpy(cuda->ways, before, size);
+        start_over(cuda, NULL);
+    }
+    free(before);
+    return status;
 }
 
 enum spc_status spc__cuda_tune(void *instance, const struct spc_voxels *voxels,
@@ -201,16 +226,10 @@ enum spc_status spc__cuda_tune(void *instance, const struct spc_voxels *voxels,
 
     if (status)
         return status;
-    reset_ways(cuda);
-    status = tune(cuda, voxels, err);
-    if (status)
-        reset_ways(cuda);
-    for (int i = 0; i < tuning->num_nodes; i++)
+    status = tune_or_restore(cuda, voxels, err);
+    for (int i = 0; i < tuning->num_nodes && !status; i++)
         if (cuda->ways[i] != SPC_CUDA_CONV_BEST)
             strcpy(tuning->ways[i], spc_cuda_conv_way_name(cuda->ways[i]));
-    spc__cuda_forget_graphs(cuda);
-    if (!status)
-        status = spc__cuda_warm_up(cuda, err);
     spc__cuda_leave(&cuda->context);
     return status;
 }
@@ -254,13 +273,11 @@ enum spc_status spc__cuda_choose(void *instance, const struct spc__tuning *tunin
     if (status)
         return status;
     status = set_ways(cuda, tuning, err);
-    spc__cuda_forget_graphs(cuda);
     if (!status)
-        status = spc__cuda_warm_up(cuda, err);
+        status = start_over(cuda, err);
     if (status) {
-        reset_ways(cuda);
-        spc__cuda_forget_graphs(cuda);
-        spc__cuda_warm_up(cuda, NULL);
+        memset(cuda->ways, 0, (size_t)cuda->plan->graph.num_nodes * sizeof(*cuda->ways));
+        start_over(cuda, NULL);
     }
     spc__cuda_leave(&cuda->context);
     return status;

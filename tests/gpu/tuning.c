@@ -100,23 +100,27 @@ TEST(tried_and_kept)
     drop(&again);
 }
 
-/* A frame that is refused is no frame to tune on; the session goes on. */
+/* A frame that is refused is no frame to tune on; the session goes on as it was, tuned. */
 TEST(refused_frame)
 {
     struct spc_session *session = open_tuned(SPC_PRECISION_FP16);
     struct spc_voxels voxels = host_voxels(&frame);
     int32_t z = frame.indices[7][1];
     struct spc_error err;
-    struct result result;
+    struct result before, after;
 
     REQUIRE(session);
+    CHECK_INT(spc_session_tune(session, &voxels, &err), SPC_OK);
+    run_frame(session, &before);
     frame.indices[7][1] = -1;
     CHECK_INT(spc_session_tune(session, &voxels, &err), SPC_ERR_INPUT);
     frame.indices[7][1] = z;
-    run_frame(session, &result);
-    CHECK(near_untuned(&result));
-    drop(&result);
+    run_frame(session, &after);
+    CHECK(near_untuned(&after) && same_result(&after, &before));
+    drop(&before);
+    drop(&after);
     spc_session_free(&session);
+    CHECK(!unlink(path));
 }
 
 /* The first tuning in the file. */
