@@ -3,9 +3,10 @@
  * Launches that overlap: a kernel may start while the one before it in the stream still runs, and
  * waits for its results by itself ("programmatic dependent launch", sm_90 and newer).
  *
- * A kernel started by spc_cuda_launch() must call wait_for_previous() in every thread before it
- * touches memory that an earlier kernel writes or reads, and before it returns: the order of all
- * that follows rests on it. It calls let_next_start() as early as it likes.
+ * A kernel started by spc_cuda_launch() must call wait_for_previous() in some thread of each block
+ * before that block ends: the order of all that follows rests on it. Only threads that have waited,
+ * or have met one at a barrier that has, may touch memory that an earlier kernel writes, or write
+ * what one reads. It calls let_next_start() as early as it likes.
  */
 #ifndef SPC_CUDA_LAUNCH_CUH
 #define SPC_CUDA_LAUNCH_CUH
@@ -52,19 +53,28 @@ static inline cudaError_t spc_cuda_allow_shared(const void *kernel)
     return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, most);
 }
 
-/* Whether kernels may start while the one before them still runs: code for 9.0 and newer waits by
- * itself. Older devices do not overlap, and older PTX, which newer devices run where a build has
- * nothing else for them, has no wait in it. */
+/* The last capability (major * 10 + minor) whose devices run code with waits in it. Where a build
+ * has PTX below 9.0, which has none, newer devices may run that, but for 9.0, with code of its
+ * own. */
+#ifndef SPC_CUDA_OLD_PTX
+#define LAST_WITH_WAITS 1000
+#elif defined(SPC_CUDA_SM90A)
+#define LAST_WITH_WAITS 90
+#else
+#define LAST_WITH_WAITS 0
+#endif
+
+/* Whether kernels may start while the one before them still runs. */
 static inline bool spc_cuda_overlaps()
 {
-#ifdef SPC_CUDA_OLD_PTX
-    return false;
-#else
-    int device, major = 0;
+    int device, major, minor, capability;
 
-    return !cudaGetDevice(&device) &&
-           !cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) && major >= 9;
-#endif
+    if (cudaGetDevice(&device) ||
+        cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) ||
+        cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device))
+        return false;
+    capability = major * 10 + minor;
+    return capability >= 90 && capability <= LAST_WITH_WAITS;
 }
 
 /* `overlap`: as above. Without it the kernel starts when the one before it has ended, and holds no
