@@ -245,7 +245,10 @@ static cudaError_t launch_reshape(struct spc__cuda *cuda, const struct spc__node
         .stride = {1},
     };
 
-    return copy.in == copy.out ? cudaSuccess : spc_cuda_transpose(&copy, stream);
+    /* A value of its own is copied wherever it lies: two outputs may be given the same memory. */
+    return spc__plan_root(cuda->plan, node->in[0]) == spc__plan_root(cuda->plan, node->out)
+               ? cudaSuccess
+               : spc_cuda_transpose(&copy, stream);
 }
 
 static cudaError_t launch_node(struct spc__cuda *cuda, const struct spc__cuda_step *step,
