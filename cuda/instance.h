@@ -20,7 +20,7 @@
 #include "cuda/kernels.h"
 
 /* Recorded frames that are kept with the pointers of a frame, the last used ones: enough for four
- * buffers in front and four behind, in every combination. Others cost 20 us more. */
+ * buffers in front and four behind, in every combination. Others cost 16 to 80 us more. */
 #define SPC__CUDA_GRAPHS 16
 /* Channels of an input row are padded to a multiple of this for the fast convolution. */
 #define SPC__CUDA_PAD 16
