@@ -99,38 +99,85 @@ static void check_halo(struct check *check, const struct spc_cuda_blob_header *h
         check_same(check, "halo", halo, all, (size_t)unique * sizeof(*all));
 }
 
-static void check_blobs(struct check *check, const int32_t *nbr, const struct spc__geometry *g,
-                        const struct twin *in, const struct twin *out, int32_t max_halo)
-{
+/* A rulebook between twins. */
+struct rulebook {
+    const struct spc__geometry *geometry;
+    const struct twin *in, *out;
+    const int32_t *nbr; /* what the CPU says */
     struct spc_cuda_blobs blobs;
-    struct spc_cuda_blob_job job = {out->cuda, in->cuda, twin_geometry(g), &blobs};
-    int64_t rows = out->cpu.count, tiles = spc_cuda_blob_tiles(out->cuda.bound);
     size_t size;
-    uint8_t *copy;
+};
 
-    if (!spc_cuda_blobs_shape(&blobs, g->kernel, g->dilation, g->inverse, max_halo))
-        return;
-    size = (size_t)(tiles * blobs.stride);
-    blobs.blobs = device_alloc(size);
-    device_ok(check, "blobs", spc_cuda_index_blobs(&job, 1, SPC_CUDA_BEHIND, NULL));
-    copy = check_alloc(check, size);
-    device_read(copy, blobs.blobs, size);
+/* Memory for its blobs; false where its kernel is too large for any. */
+static bool make_blobs(struct rulebook *r, int32_t max_halo)
+{
+    const struct spc__geometry *g = r->geometry;
+
+    if (!spc_cuda_blobs_shape(&r->blobs, g->kernel, g->dilation, g->inverse, max_halo))
+        return false;
+    r->size = (size_t)(spc_cuda_blob_tiles(r->out->cuda.bound) * r->blobs.stride);
+    r->blobs.blobs = device_alloc(r->size);
+    return true;
+}
+
+static void check_blobs(struct check *check, const struct rulebook *r)
+{
+    int64_t rows = r->out->cpu.count;
+    uint8_t *copy = check_alloc(check, r->size);
+
+    device_read(copy, r->blobs.blobs, r->size);
     for (int64_t row = 0; row < rows; row += SPC_CUDA_BLOB_ROWS) {
-        const void *blob = copy + row / SPC_CUDA_BLOB_ROWS * blobs.stride;
+        const void *blob = copy + row / SPC_CUDA_BLOB_ROWS * r->blobs.stride;
 
-        check_blob(check, blob, &blobs, nbr, row, rows);
-        check_halo(check, blob, &blobs, nbr, row, rows);
+        check_blob(check, blob, &r->blobs, r->nbr, row, rows);
+        check_halo(check, blob, &r->blobs, r->nbr, row, rows);
     }
+}
+
+#define MOST_TOGETHER 3
+
+/* Blobs of some rulebooks in one call, where their kernels are small enough. */
+static void run_blobs(struct check *check, const struct rulebook *rulebooks, int count,
+                      int32_t max_halo, enum spc_cuda_order order)
+{
+    struct rulebook made[MOST_TOGETHER];
+    struct spc_cuda_blob_job jobs[MOST_TOGETHER] = {0};
+    int num_jobs = 0;
+
+    for (int i = 0; i < count; i++) {
+        struct rulebook *r = &made[num_jobs];
+
+        *r = rulebooks[i];
+        if (make_blobs(r, max_halo))
+            jobs[num_jobs++] = (struct spc_cuda_blob_job){r->out->cuda, r->in->cuda,
+                                                          twin_geometry(r->geometry), &r->blobs};
+    }
+    device_ok(check, "blobs", spc_cuda_index_blobs(jobs, num_jobs, order, NULL));
+    for (int i = 0; i < num_jobs; i++)
+        check_blobs(check, &made[i]);
+}
+
+/* Rulebooks of different kinds, which different kernels take, in one call; the second alone too. */
+static void check_together(struct check *check, struct rulebook *rulebooks, int count,
+                           enum spc_cuda_order order)
+{
+    for (int i = 0; i < count; i++)
+        rulebooks[i].nbr = twin_neighbours(check, rulebooks[i].geometry, &rulebooks[i].in->cpu,
+                                           &rulebooks[i].out->cpu);
+    run_blobs(check, rulebooks, count, SPC_CUDA_BLOB_MAX_HALO, order);
+    run_blobs(check, rulebooks + 1, 1, SPC_CUDA_BLOB_MAX_HALO, order);
+    check_release(check);
 }
 
 void twin_check_tables(struct check *check, const struct spc__geometry *g, const struct twin *in,
                        const struct twin *out)
 {
     int32_t *nbr = twin_neighbours(check, g, &in->cpu, &out->cpu);
+    struct rulebook rulebook = {.geometry = g, .in = in, .out = out, .nbr = nbr};
 
     check_neighbours(check, nbr, g, in, out);
-    check_blobs(check, nbr, g, in, out, SPC_CUDA_BLOB_MAX_HALO);
-    check_blobs(check, nbr, g, in, out, (int32_t)check_int(check, 1, 200));
+    run_blobs(check, &rulebook, 1, SPC_CUDA_BLOB_MAX_HALO, SPC_CUDA_BEHIND);
+    run_blobs(check, &rulebook, 1, (int32_t)check_int(check, 1, 200), SPC_CUDA_BEHIND);
     check_release(check);
 }
 
@@ -138,7 +185,10 @@ static void test_tables(struct check *check)
 {
     for (int round = 0; device_usable(check) && round < TWIN_ROUNDS; round++) {
         struct twin twins[2];
-        struct spc__geometry g[2];
+        struct spc__geometry g[3]; /* submanifold, strided, inverse */
+        struct rulebook rulebooks[] = {{.geometry = &g[0], .in = &twins[0], .out = &twins[0]},
+                                       {.geometry = &g[2], .in = &twins[1], .out = &twins[0]},
+                                       {.geometry = &g[1], .in = &twins[0], .out = &twins[1]}};
         struct twin_frame f = {0};
         int32_t grid[3], (*rows)[4];
         int64_t count;
@@ -154,14 +204,17 @@ static void test_tables(struct check *check)
         twin_check_input(check, &f, rows[0], count);
         twin_check_strided(check, &f, 1, &g[1]);
         twin_check_tables(check, &g[1], &twins[0], &twins[1]);
-        g[1].inverse = true;
-        twin_check_tables(check, &g[1], &twins[1], &twins[0]);
+        g[2] = g[1];
+        g[2].inverse = true;
+        twin_check_tables(check, &g[2], &twins[1], &twins[0]);
         g[0] = (struct spc__geometry){.subm = true};
         for (int a = 0; a < 3; a++) {
             g[0].kernel[a] = g[1].kernel[a] | 1;
             g[0].dilation[a] = g[1].dilation[a];
         }
         twin_check_tables(check, &g[0], &twins[0], &twins[0]);
+        check_together(check, rulebooks, MOST_TOGETHER,
+                       (enum spc_cuda_order)check_int(check, SPC_CUDA_BEHIND, SPC_CUDA_BESIDE));
         twin_clear(&twins[0]);
         twin_clear(&twins[1]);
         device_release();
