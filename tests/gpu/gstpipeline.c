@@ -265,9 +265,8 @@ TEST(reconfigure)
         gst_pad_send_event(pad, gst_event_new_reconfigure());
         g_usleep(500);
     }
-    wait_for_frames(tally, 1);
+    wait_for_frames(tally, FRAMES); /* under a sanitizer a few have come so far */
     gst_element_set_state(pipeline, GST_STATE_NULL);
-    CHECK(tally->frames >= FRAMES);
     CHECK_INT(tally->strays, 0);
     CHECK_NEAR(distance(tally, expected), 0, 6e-3);
     gst_object_unref(pad);
