@@ -1,33 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* What the measurements of elements share: a context, a stream pushed from a pad, times. */
+/* What the measurements of elements share: a stream pushed from a pad, and times. */
 #ifndef SPC_GST_BENCH_H
 #define SPC_GST_BENCH_H
 
-#include "test.h"
+#include "gst_context.h"
 
 #include <cuda_runtime_api.h>
 
-#include "gstspconvcuda.h"
-
 #define MAX_FRAMES 4096
 #define SOURCES 3 /* buffers that come in turn */
-
-static GstElement *owner;
-static struct gst_spconv_cuda *cuda; /* the context that the elements share */
-
-static inline void open_context(void)
-{
-    owner = gst_bin_new(NULL);
-    cuda = gst_spconv_cuda_new(owner);
-    if (!gst_spconv_cuda_open(cuda, -1))
-        SKIP_ALL("there is no usable CUDA device");
-}
-
-static inline void close_context(void)
-{
-    gst_spconv_cuda_free(&cuda);
-    gst_object_unref(owner);
-}
 
 /* ---- times ---- */
 

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* CUDA memory in GStreamer buffers on a GPU: addresses, sizes, what each side reads. */
-#include "test.h"
+#include "gst_context.h"
 
 #include <cuda_runtime_api.h>
 
 #include "gstspconvcudavoxels.h"
-
-static GstElement *element;
-static struct gst_spconv_cuda *cuda;
 
 static GstBufferPool *active(GstBufferPool *pool, gsize size)
 {
@@ -157,17 +154,11 @@ TEST(voxels)
 int main(int argc, char **argv)
 {
     gst_init(&argc, &argv);
-    element = gst_bin_new(NULL);
-    cuda = gst_spconv_cuda_new(element);
-    if (!gst_spconv_cuda_is_built())
-        SKIP_ALL("the build has no libgstcuda");
-    if (!gst_spconv_cuda_open(cuda, -1))
-        SKIP_ALL("there is no usable CUDA device");
+    open_context();
     RUN(bytes);
     RUN(addresses_stay);
     RUN(pinned);
     RUN(voxels);
-    gst_spconv_cuda_free(&cuda);
-    gst_object_unref(element);
+    close_context();
     return test_result();
 }

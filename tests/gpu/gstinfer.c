@@ -2,6 +2,7 @@
 /* The element spconvinfer on a GPU as a black box: voxels and outputs in CUDA memory, contexts,
  * bounds, empty frames, renegotiation. No plugin is loaded: the element is linked in. */
 #include "../gst/gst_test.h"
+#include "gst_context.h"
 
 #include <cuda_runtime_api.h>
 
@@ -14,9 +15,6 @@
 #define CUDA_BEV "other/tensors(memory:CUDAMemory)"
 #define ROOM 1000
 #define DELAY_BYTES ((gsize)1 << 30)
-
-static GstElement *owner;
-static struct gst_spconv_cuda *cuda; /* this program's view of the element's context */
 
 static void *delay; /* DELAY_BYTES: to clear them keeps a stream busy */
 
@@ -457,10 +455,7 @@ TEST(state_cycles)
 int main(int argc, char **argv)
 {
     gst_init(&argc, &argv);
-    owner = gst_bin_new(NULL);
-    cuda = gst_spconv_cuda_new(owner);
-    if (!gst_spconv_cuda_open(cuda, -1))
-        SKIP_ALL("there is no usable CUDA device");
+    open_context();
     RUN(frames);
     RUN(renegotiation);
     RUN(over_the_bound);
@@ -471,7 +466,6 @@ int main(int argc, char **argv)
     RUN(devices);
     RUN(no_such_device);
     RUN(state_cycles);
-    gst_spconv_cuda_free(&cuda);
-    gst_object_unref(owner);
+    close_context();
     return test_result();
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Whole pipelines on a GPU: nothing goes through the host, what comes out is the CPU's, branches,
  * seeks and restarts. Our elements are linked in and registered; no plugin of ours is loaded. */
+#include "gst_context.h"
 #include "gst_tally.h"
 
 #include <cuda.h>
@@ -13,9 +14,6 @@
     "lidarvoxelize name=voxelize range=-8,-8,-2,8,8,2 voxel-size=0.5,0.5,0.5 max-voxels=4000 "
 #define INFER "spconvinfer name=infer model-file=%s "
 #define CUDA_BEV "other/tensors(memory:CUDAMemory) "
-
-static GstElement *owner;
-static struct gst_spconv_cuda *cuda; /* this program's, to look at the device with */
 
 /* ---- memory ---- */
 
@@ -335,10 +333,7 @@ TEST(no_such_device)
 int main(int argc, char **argv)
 {
     gst_init(&argc, &argv);
-    owner = gst_bin_new(NULL);
-    cuda = gst_spconv_cuda_new(owner);
-    if (!gst_spconv_cuda_open(cuda, -1))
-        SKIP_ALL("there is no usable CUDA device");
+    open_context();
     CHECK(GST_ELEMENT_REGISTER(lidartestsrc, NULL) && GST_ELEMENT_REGISTER(lidarfilesrc, NULL) &&
           GST_ELEMENT_REGISTER(lidarvoxelize, NULL) && GST_ELEMENT_REGISTER(spconvinfer, NULL));
     RUN(nothing_through_the_host);
@@ -349,8 +344,7 @@ int main(int argc, char **argv)
     RUN(reconfigure);
     RUN(restarts);
     RUN(no_such_device);
-    gst_spconv_cuda_free(&cuda);
-    gst_object_unref(owner);
+    close_context();
     gst_deinit(); /* so that GST_TRACERS=leaks has its say */
     return test_result();
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The element lidarvoxelize on a GPU: the CPU's voxels, in system memory and in CUDA memory. No
  * plugin is loaded: the element is linked in. */
-#include "test.h"
+#include "gst_context.h"
 
 #include <cuda_runtime_api.h>
 #include <gst/check/gstharness.h>
@@ -19,8 +19,6 @@
 #define POINTS 20000
 
 static gfloat points[POINTS][4];
-static GstElement *element;
-static struct gst_spconv_cuda *cuda;
 
 struct frame {
     gint64 rows;
@@ -249,17 +247,11 @@ TEST(odd_frames)
 int main(int argc, char **argv)
 {
     gst_init(&argc, &argv);
-    element = gst_bin_new(NULL);
-    cuda = gst_spconv_cuda_new(element);
-    if (!gst_spconv_cuda_is_built())
-        SKIP_ALL("the build has no libgstcuda");
-    if (!gst_spconv_cuda_open(cuda, -1))
-        SKIP_ALL("there is no usable CUDA device");
+    open_context();
     make_points();
     RUN(every_memory);
     RUN(renegotiation);
     RUN(odd_frames);
-    gst_spconv_cuda_free(&cuda);
-    gst_object_unref(element);
+    close_context();
     return test_result();
 }
