@@ -6,14 +6,11 @@
  *
  *     test-gpu-pointers
  */
-#include "onnx_writer.h" /* before a global it would shadow */
-
-#include "frames.h"
+#include "written_model.h"
 
 #define SETS 20
 #define FRAMES (6 * SETS)
 #define OFFSETS 27 /* of a kernel */
-#define F32 1
 
 /* ---- a network of wide convolutions, whose kernels run in clusters where a GPU has them ---- */
 
@@ -40,24 +37,12 @@ static void add_weights(struct onnx_buffer *graph, int i)
 
 static void add_conv(struct onnx_buffer *graph, int i)
 {
-    static const int64_t three[3] = {3, 3, 3}, one[3] = {1, 1, 1}, grid[3] = {9, 32, 32};
     const int64_t dims[2] = {-1, convs[i].cout};
     struct onnx_buffer node = onnx_node("SparseConvolution", convs[i].name, convs[i].in,
                                         convs[i].weights, NULL, convs[i].out);
 
-    onnx_attribute_int(&node, "ndim", 3);
-    onnx_attribute_int(&node, "in_channels", convs[i].cin);
-    onnx_attribute_int(&node, "out_channels", convs[i].cout);
-    onnx_attribute_int(&node, "subm", 1);
-    onnx_attribute_int(&node, "inverse", 0);
+    make_submanifold(&node, convs[i].cin, convs[i].cout, 3, "ReLU");
     onnx_attribute_int(&node, "output_bound", MAX_ROWS);
-    onnx_attribute_ints(&node, "kernel_size", three, 3);
-    onnx_attribute_ints(&node, "stride", one, 3);
-    onnx_attribute_ints(&node, "padding", one, 3);
-    onnx_attribute_ints(&node, "input_spatial_shape", grid, 3);
-    onnx_attribute_ints(&node, "output_spatial_shape", grid, 3);
-    onnx_attribute_text(&node, "rulebook", "");
-    onnx_attribute_text(&node, "activation", "ReLU");
     onnx_message(graph, 1, &node);
     add_weights(graph, i);
     onnx_value_info(graph, 12, convs[i].out, F32, dims, 2);
@@ -66,19 +51,12 @@ static void add_conv(struct onnx_buffer *graph, int i)
 static void load_wide(void)
 {
     static const int64_t dims[2] = {-1, FEATURES};
-    struct onnx_buffer graph = {0}, file;
-    struct spc_model_options options;
-    struct spc_error err;
+    struct onnx_buffer graph = {0};
 
     onnx_value_info(&graph, 11, "in", F32, dims, 2);
     for (int i = 0; i < OUTPUTS; i++)
         add_conv(&graph, i);
-    file = onnx_model(&graph);
-    spc_model_options_default(&options);
-    options.index_order = SPC_INDEX_ZYX;
-    if (spc_model_load_memory(file.data, file.size, &options, &model, &err))
-        fprintf(stderr, "%s\n", err.message);
-    onnx_free(&file);
+    load_graph(&graph);
 }
 
 /* ---- frames ---- */

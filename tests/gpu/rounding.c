@@ -5,49 +5,29 @@
  *
  *     test-gpu-rounding
  */
-#include "onnx_writer.h" /* before a global it would shadow */
-
-#include "frames.h"
+#include "written_model.h"
 
 #define COUT 8 /* channels that the fast convolution takes */
-#define F32 1
 
 static void load_biased(void)
 {
-    static const int64_t one[3] = {1, 1, 1}, none[3] = {0, 0, 0}, grid[3] = {9, 32, 32};
     static const int64_t in[2] = {-1, FEATURES}, out[2] = {-1, COUT};
     static const int64_t weight_dims[5] = {COUT, 1, 1, 1, FEATURES}, bias_dims[1] = {COUT};
-    struct onnx_buffer graph = {0}, file;
+    struct onnx_buffer graph = {0};
     struct onnx_buffer node = onnx_node("SparseConvolution", "conv", "in", "w", "b", "out");
     float weights[COUT][FEATURES] = {{0}}, bias[COUT];
-    struct spc_model_options options;
 
     for (int o = 0; o < COUT; o++) {
         weights[o][0] = -40000;
         bias[o] = 70000;
     }
     onnx_value_info(&graph, 11, "in", F32, in, 2);
-    onnx_attribute_int(&node, "ndim", 3);
-    onnx_attribute_int(&node, "in_channels", FEATURES);
-    onnx_attribute_int(&node, "out_channels", COUT);
-    onnx_attribute_int(&node, "subm", 1);
-    onnx_attribute_int(&node, "inverse", 0);
-    onnx_attribute_ints(&node, "kernel_size", one, 3);
-    onnx_attribute_ints(&node, "stride", one, 3);
-    onnx_attribute_ints(&node, "padding", none, 3);
-    onnx_attribute_ints(&node, "input_spatial_shape", grid, 3);
-    onnx_attribute_ints(&node, "output_spatial_shape", grid, 3);
-    onnx_attribute_text(&node, "rulebook", "");
-    onnx_attribute_text(&node, "activation", "None");
+    make_submanifold(&node, FEATURES, COUT, 1, "None");
     onnx_message(&graph, 1, &node);
     onnx_initializer(&graph, "w", F32, weight_dims, 5, weights, sizeof(weights));
     onnx_initializer(&graph, "b", F32, bias_dims, 1, bias, sizeof(bias));
     onnx_value_info(&graph, 12, "out", F32, out, 2);
-    file = onnx_model(&graph);
-    spc_model_options_default(&options);
-    options.index_order = SPC_INDEX_ZYX;
-    CHECK(!spc_model_load_memory(file.data, file.size, &options, &model, NULL));
-    onnx_free(&file);
+    load_graph(&graph);
 }
 
 static void check_bias(const char *backend)
