@@ -97,12 +97,8 @@ static guint count_pinned_of(const gchar *line)
 /* What goes up is written where the device reads it, by elements that ask downstream for memory. */
 TEST(pinned_upstream)
 {
-    gchar *features = golden_path("frames", "tiny.some.features.npy");
-    gchar *indices = golden_path("frames", "tiny.some.indices.npy");
-    gchar *line = g_strdup_printf("lidarfilesrc name=source location=%s indices-location=%s "
-                                  "grid-size=9,32,32 loop=true num-buffers=12 ! " INFER
-                                  "backend=cuda inflight=2 ! " CUDA_BEV "! fakesink", features,
-                                  indices, "%s");
+    gchar *line = golden_voxels_line("name=source loop=true num-buffers=12 ! " INFER
+                                     "backend=cuda inflight=2 ! " CUDA_BEV "! fakesink");
 
     CHECK_INT(count_pinned_of(line), FRAMES);
     CHECK_INT(count_pinned_of("lidartestsrc name=source num-buffers=12 ! queue ! " VOXELIZE
@@ -113,8 +109,6 @@ TEST(pinned_upstream)
     CHECK_INT(count_pinned_of("lidartestsrc name=source num-buffers=12 ! " VOXELIZE
                               "backend=cpu ! " INFER "backend=cpu ! fakesink"), 0);
     g_free(line);
-    g_free(indices);
-    g_free(features);
 }
 
 /* ---- values ---- */
@@ -213,11 +207,8 @@ TEST(branches)
  * or comes twice. */
 TEST(seeks)
 {
-    gchar *features = golden_path("frames", "tiny.some.features.npy");
-    gchar *indices = golden_path("frames", "tiny.some.indices.npy");
-    gchar *line = g_strdup_printf("lidarfilesrc location=%s indices-location=%s grid-size=9,32,32 "
-                                  "rate=10/1 loop=true ! " INFER "backend=cuda inflight=3 ! "
-                                  CUDA_BEV "! fakesink name=sink", features, indices, "%s");
+    gchar *line = golden_voxels_line("rate=10/1 loop=true ! " INFER "backend=cuda inflight=3 ! "
+                                     CUDA_BEV "! fakesink name=sink");
     GstElement *pipeline = make_element(line, "tiny.onnx");
     struct tally *tally = tally_new();
     guint i;
@@ -240,8 +231,6 @@ TEST(seeks)
     gst_object_unref(pipeline);
     tally_free(tally);
     g_free(line);
-    g_free(indices);
-    g_free(features);
 }
 
 /* Buffers are agreed upon anew while frames are in flight: each frame is right all the same. */

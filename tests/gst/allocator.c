@@ -131,15 +131,10 @@ TEST(points_of_files)
 
 TEST(voxels_of_files)
 {
-    gchar *features = golden_path("frames", "tiny.some.features.npy");
-    gchar *indices = golden_path("frames", "tiny.some.indices.npy");
-    gchar *line = g_strdup_printf("lidarfilesrc location=%s indices-location=%s grid-size=9,32,32 "
-                                  "loop=true num-buffers=3", features, indices);
+    gchar *line = golden_voxels_line("loop=true num-buffers=3");
 
     check_line(line);
     g_free(line);
-    g_free(indices);
-    g_free(features);
 }
 
 TEST(voxels)

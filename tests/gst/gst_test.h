@@ -35,6 +35,20 @@ static inline struct spc_array read_golden(const gchar *folder, const gchar *nam
     return array;
 }
 
+/* A launch line whose lidarfilesrc reads a frame of tiny.onnx as voxels; `rest` goes on with its
+ * properties. */
+static inline gchar *golden_voxels_line(const gchar *rest)
+{
+    gchar *features = golden_path("frames", "tiny.some.features.npy");
+    gchar *indices = golden_path("frames", "tiny.some.indices.npy");
+    gchar *line = g_strdup_printf("lidarfilesrc location=%s indices-location=%s grid-size=9,32,32 "
+                                  "%s", features, indices, rest);
+
+    g_free(indices);
+    g_free(features);
+    return line;
+}
+
 /* An element with its properties, as in a launch line; "%s" in it is the path of a golden model. */
 static inline GstElement *make_element(const gchar *launch, const gchar *model)
 {
